@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright The placard authors */
+
+/*
+ * The door of challenge/: what must be visible (methods, names, jobs as
+ * JSON) and whether it is (the verifier).
+ */
+#ifndef PL_CHALLENGE_H
+#define PL_CHALLENGE_H
+
+#include "wire.h"
+
+/* ---- methods (DESIGN.md section 3) ------------------------------------ */
+
+enum pl_method { PL_DNS_01, PL_DNS_ACCOUNT_01, PL_DNS_PERSIST_01,
+	PL_DNS_TXT_TOKEN, PL_DNS_CNAME_TOKEN, PL_HTTP_01, PL_HTTP_FILE,
+	PL_EMAIL, PL_NMETHODS };
+const char *pl_method_name(enum pl_method m);		/* "dns-01" */
+bool pl_method_parse(enum pl_method *m, const char *name);
+
+/* The forms that a challenge takes in the world. */
+enum pl_kind { PL_TXT, PL_CNAME, PL_FILE, PL_NOTHING, PL_NKINDS };
+const char *pl_kind_name(enum pl_kind k);		/* "TXT", "CNAME", "FILE" */
+enum pl_kind pl_method_kind(enum pl_method m);
+
+enum pl_state { PL_QUEUED, PL_PUBLISHED, PL_VISIBLE, PL_REMOVED, PL_FAILED,
+	PL_PARTIAL, PL_NSTATES };
+const char *pl_state_name(enum pl_state s);
+
+/*
+ * A challenge as it was asked for, checked and complete: owner name or path
+ * and data are worked out.  All strings are its own.
+ */
+struct pl_challenge {
+	enum pl_method method;
+	enum pl_kind kind;
+	char *domain;		/* A-labels, lower case, without "*." */
+	bool wildcard;		/* the domain was given as "*.D" */
+	char *shown;		/* the domain as reports show it: "*.example.com" */
+	char *record;		/* TXT, CNAME: owner name; FILE: "/.well-known/…" */
+	char *value;		/* TXT data, CNAME target, file octets */
+	size_t value_len;
+	char *account;		/* overrides routes, or NULL */
+	uint32_t ttl;		/* 0: the account's */
+	bool standing;		/* dns-persist-01: stays unless asked */
+};
+
+/* The members of a challenge as text, before any check; NULL: not given. */
+struct pl_challenge_args {
+	const char *method, *domain, *value, *token, *key_authorization,
+	    *name, *path, *content, *account_url, *account;
+	size_t content_len;
+	const char *issuer, *policy;	/* dns-persist-01: issuer domain name, "wildcard" */
+	int64_t persist_until;	/* dns-persist-01: Unix seconds, 0: none */
+	uint32_t ttl;
+};
+/*
+ * Checks and completes.  PL_EINVAL names the member.  `member(...)` words
+ * are those of the JSON form ("key-authorization").  Rules: RFC 8555 8.3 and
+ * 8.4, draft-ietf-acme-dns-account-label, draft-ietf-acme-dns-persist,
+ * DESIGN.md sections 2 (safety) and 3.
+ */
+enum pl_code pl_challenge_make(struct pl_challenge *c,
+    const struct pl_challenge_args *a, struct pl_err *err);
+void pl_challenge_clear(struct pl_challenge *c);
+
+/* ---- jobs -------------------------------------------------------------- */
+
+enum pl_hold { PL_HOLD_RELEASED, PL_HOLD_VISIBLE, PL_HOLD_SECONDS };
+struct pl_job {
+	char *id;		/* [A-Za-z0-9._:-]{1,128}; made up where not given */
+	int64_t deadline;	/* wall ms; 0: none given */
+	enum pl_hold hold;
+	int64_t hold_seconds;
+	struct pl_challenge *challenges;
+	size_t n;
+};
+/* From one JSON object; PL_EINVAL names "challenges[3].domain: …". */
+enum pl_code pl_job_make(struct pl_job *j, const json_t *doc,
+    struct pl_err *err);
+void pl_job_clear(struct pl_job *j);
+/*
+ * All jobs of a text: one JSON object, or several, one a line (NDJSON), or a
+ * JSON array of jobs.  Errors name `what` and the line.  A job id twice is an error.
+ */
+enum pl_code pl_jobs_read(struct pl_job **jobs, size_t *n, const char *text,
+    size_t len, const char *what, struct pl_err *err);
+
+/* ---- the record rules (DESIGN.md section 2) ---------------------------- */
+
+/*
+ * May this record be written?  Owner names must look like a challenge: the
+ * first label is _acme-challenge, _dnsauth, _validation-persist,
+ * _<hex of 32 or more>, an account label (RFC draft), or matches one of `patterns`
+ * (fnmatch-like, '*' only, NULL-terminated, may be NULL); never directly
+ * under a public suffix; TXT or CNAME only; values as pl_challenge_make
+ * checks them.  `apex_txt` allows dns-txt at a plain domain name.
+ * Kind FILE: path below /.well-known/acme-challenge/ or
+ * /.well-known/pki-validation/, one checked component each.
+ */
+enum pl_code pl_record_allowed(enum pl_kind kind, const char *name,
+    const char *value, size_t value_len, bool apex_txt,
+    const char *const *patterns, struct pl_err *err);
+
+/* ---- verification (DESIGN.md section 7) -------------------------------- */
+
+/* What one server (or web address) answered. */
+enum pl_answer { PL_ANS_NONE, PL_ANS_PRESENT, PL_ANS_ABSENT, PL_ANS_STALE,
+	PL_ANS_REFUSED, PL_ANS_LAME, PL_ANS_TIMEOUT, PL_ANS_BOGUS,
+	PL_ANS_ERROR, PL_NANSWERS };
+const char *pl_answer_name(enum pl_answer a);	/* "present", "stale", ... */
+
+struct pl_verdict {
+	char *server;		/* name of the server, or its address */
+	char *address;		/* "192.0.2.1", "2001:db8::1"; with "#PORT" where not 53/80 */
+	enum pl_answer answer;
+	uint32_t ms;		/* round trip of the last question */
+	char *note;		/* what was odd, in words, or NULL */
+};
+
+enum pl_look {
+	PL_LOOK_UNTIL,		/* poll until visible or the deadline */
+	PL_LOOK_ONCE,		/* one look, then tell */
+	PL_LOOK_WHERE,		/* follow aliases, find the zone; no value looked for */
+};
+
+/* A question to the verifier.  Strings are copied by pl_verifier_add. */
+struct pl_check {
+	uint32_t id;			/* the caller's */
+	enum pl_look look;
+	enum pl_kind kind;
+	const char *record;		/* owner name, or URL path */
+	const char *domain;		/* whose zone or host it is */
+	const char *value;
+	size_t value_len;
+	int64_t timeout_ms;		/* from now; ONCE and WHERE: of the look */
+	int64_t first_ms;		/* wait before the first look */
+};
+
+/* What the verifier found out. */
+struct pl_sighting {
+	uint32_t id;
+	bool final;			/* false: progress */
+	bool visible;
+	enum pl_code code;		/* PL_OK, PL_EABSENT, PL_ENET (no server could be found or asked), PL_EREMOTE (alias loop, bogus), ... */
+	struct pl_err err;
+	char *record;			/* where the aliases end; FILE: final URL */
+	char *zone;			/* the zone that holds it, or NULL */
+	struct pl_verdict *verdicts;
+	size_t n;
+	uint32_t looks;			/* rounds of questions so far */
+};
+void pl_sighting_clear(struct pl_sighting *s);
+
+/* Strings and lists are copied. */
+struct pl_verify_settings {
+	const char *const *servers;	/* "ADDR[:PORT]", replace discovery; NULL-terminated or NULL */
+	const char *const *resolvers;	/* same; NULL: /etc/resolv.conf */
+	unsigned quorum;		/* 0: all */
+	const char *const *http_servers;	/* "ADDR[:PORT]" to fetch from instead of the name's addresses */
+	bool site_local;		/* private and loopback targets of HTTP are allowed */
+	const char *dnssec, *caa;	/* "off", "warn", "require" */
+	const char *trust_anchor;	/* file, or NULL */
+};
+
+/*
+ * The verifier: any number of checks in one poll loop, by the caller's
+ * leave.  Nothing blocks.  found() is called from pl_verifier_run with a
+ * sighting lent for the call: progress when the verdicts of a check change,
+ * and once with final set, after which the id is forgotten.
+ */
+struct pl_verifier;
+enum pl_code pl_verifier_new(struct pl_verifier **out,
+    const struct pl_verify_settings *set,
+    void (*found)(void *ctx, const struct pl_sighting *s), void *ctx,
+    struct pl_err *err);
+void pl_verifier_free(struct pl_verifier *v);
+enum pl_code pl_verifier_add(struct pl_verifier *v, const struct pl_check *c,
+    struct pl_err *err);
+void pl_verifier_cancel(struct pl_verifier *v, uint32_t id);
+size_t pl_verifier_open(const struct pl_verifier *v);	/* checks under way */
+/* One descriptor to poll for reading (an epoll). */
+int pl_verifier_fd(const struct pl_verifier *v);
+/* Does what is due; returns milliseconds until it wants to be called again
+ * even without input, -1: no need. */
+int pl_verifier_run(struct pl_verifier *v);
+
+/* Frames between engine and placard-check (types in agent.h). */
+void pl_verify_settings_put(struct pl_buf *b,
+    const struct pl_verify_settings *s);
+/* Gives lists of strings that live in the frame; free the two arrays with pl_verify_settings_drop. */
+void pl_verify_settings_get(struct pl_cursor *c, struct pl_verify_settings *s);
+void pl_verify_settings_drop(struct pl_verify_settings *s);
+void pl_check_put(struct pl_buf *b, const struct pl_check *c);
+void pl_check_get(struct pl_cursor *c, struct pl_check *out); /* lends from the frame */
+void pl_sighting_put(struct pl_buf *b, const struct pl_sighting *s);
+void pl_sighting_get(struct pl_cursor *c, struct pl_sighting *out); /* gives */
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright The placard authors */
+
+/*
+ * The door of wire/: one third-party library per file, and none of their
+ * types outside but jansson's json_t.
+ *
+ *   json.c jansson   names.c libidn2   psl.c libpsl   conf.c libconfuse
+ *   db.c SQLite      dns.c ldns        crypto.c OpenSSL
+ *   http.c libcurl   xml.c expat       ssh.c libssh2  resolve.c libunbound
+ */
+#ifndef PL_WIRE_H
+#define PL_WIRE_H
+
+#include "base.h"
+
+/* ---- json.c: jansson ------------------------------------------------- */
+
+struct json_t;
+typedef struct json_t json_t;	/* jansson's own type, lent to all rooms */
+
+/*
+ * Parses one JSON text.  Duplicate keys, depth over 32, NUL, and anything
+ * behind the text are refused; the error names `what`, line and column.
+ * Gives a reference (pl_json_free).  Bound n before calling.
+ */
+enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
+    const char *what, struct pl_err *err);
+void pl_json_free(json_t *j);				/* drops the reference */
+char *pl_json_text(const json_t *j);			/* gives compact text */
+/* Appends the compact text. */
+void pl_json_dump(struct pl_buf *b, const json_t *j);
+
+json_t *pl_json_object(void);
+json_t *pl_json_array(void);
+json_t *pl_json_string(const char *s);			/* NULL: null */
+json_t *pl_json_stringn(const char *s, size_t n);	/* invalid UTF-8 becomes U+FFFD */
+json_t *pl_json_int(int64_t v);
+json_t *pl_json_bool(bool v);
+json_t *pl_json_null(void);
+/* Both keep v. */
+void pl_json_set(json_t *object, const char *key, json_t *v);
+void pl_json_append(json_t *array, json_t *v);
+/* Shorthands: set a string, an integer, a boolean. */
+void pl_json_sets(json_t *object, const char *key, const char *s);
+void pl_json_seti(json_t *object, const char *key, int64_t v);
+void pl_json_setb(json_t *object, const char *key, bool v);
+
+bool pl_json_is_object(const json_t *j);
+bool pl_json_is_array(const json_t *j);
+bool pl_json_is_string(const json_t *j);
+bool pl_json_is_int(const json_t *j);
+bool pl_json_is_bool(const json_t *j);
+bool pl_json_is_null(const json_t *j);			/* also for NULL */
+size_t pl_json_count(const json_t *j);			/* members or elements */
+json_t *pl_json_get(const json_t *object, const char *key);	/* lends or NULL */
+json_t *pl_json_at(const json_t *array, size_t i);		/* lends or NULL */
+const char *pl_json_str(const json_t *j);		/* lends, or NULL if no string */
+size_t pl_json_strlen(const json_t *j);
+int64_t pl_json_num(const json_t *j);			/* 0 if no integer */
+bool pl_json_true(const json_t *j);
+/* Iteration over an object: pass NULL first; NULL at the end. */
+void *pl_json_iter(const json_t *object, void *iter, const char **key,
+    json_t **value);
+/*
+ * Every member of the object must be in `known` (NULL-terminated), else
+ * PL_EINVAL that names `what` and the member.
+ */
+enum pl_code pl_json_known(const json_t *object, const char *what,
+    const char *const *known, struct pl_err *err);
+
+/* ---- names.c: libidn2; psl.c: libpsl --------------------------------- */
+
+#define PL_NAME_MAX 254		/* a name without its final dot, and NUL */
+
+/*
+ * A domain name as people write it to the form that we use everywhere:
+ * A-labels, lower case, no final dot.  Labels 1 to 63 octets of [a-z0-9_-],
+ * whole at most 253; U-labels are converted (IDNA2008, UTS 46
+ * non-transitional) and checked by round trip.  A leading "*." is refused
+ * here (callers strip it).  Underscores are allowed in the label's first
+ * place only where `underscores`.
+ */
+enum pl_code pl_name_ascii(char out[PL_NAME_MAX], const char *in,
+    bool underscores, struct pl_err *err);
+/* Is the name (A-labels) itself a public suffix, as "com" or "co.uk"?
+ * Unlisted top-level labels (lab names, "test", "internal") are not. */
+bool pl_name_is_suffix(const char *name);
+/* Lends the registrable part of name, or NULL. */
+const char *pl_name_registrable(const char *name);
+
+/* ---- conf.c: libconfuse ---------------------------------------------- */
+
+/* What a configuration file may hold; arrays end with a NULL name. */
+enum pl_conf_type { PL_CONF_STR, PL_CONF_INT, PL_CONF_BOOL, PL_CONF_LIST,
+	PL_CONF_SECTION };
+struct pl_conf_spec {
+	const char *name;
+	enum pl_conf_type type;
+	bool titled;				/* SECTION: has a title */
+	const struct pl_conf_spec *inside;	/* SECTION */
+};
+
+/* What it holds, in file order. */
+struct pl_conf_value {
+	const char *key;
+	const char *file;	/* where it stands */
+	unsigned line;
+	size_t n;		/* 1, or as many as the list has */
+	char **text;		/* INT and BOOL too, already checked: "12", "true" */
+};
+struct pl_conf_section {
+	const char *type, *title;	/* title NULL where untitled; root: "" */
+	const char *file;
+	unsigned line;		/* of the opening brace, or as near as known */
+	struct pl_conf_value *values;
+	size_t nvalues;
+	struct pl_conf_section *sections;
+	size_t nsections;
+};
+
+/* Faults are collected, not thrown: all of them at once for the user. */
+struct pl_faults {
+	struct pl_buf text;	/* "FILE:LINE: KEY: …\n" each */
+	size_t n;
+};
+void pl_faults_init(struct pl_faults *f);
+void pl_faults_clear(struct pl_faults *f);
+void pl_fault(struct pl_faults *f, const char *file, unsigned line,
+    const char *key, const char *fmt, ...) PL_PRINTF(5, 6);
+
+/*
+ * Reads a file with its include()s.  Unknown keys and sections, wrong types
+ * and repeated keys become faults with their line and what would be right;
+ * reading goes on behind them where the syntax allows.  Gives the tree
+ * (pl_conf_free, which wipes all text) even where there are faults; *out is
+ * NULL only where the file cannot be read.  A file, or the folder it lies
+ * in, that group or others may write is a fault.
+ */
+enum pl_code pl_conf_read(struct pl_conf_section **out, const char *path,
+    const struct pl_conf_spec *spec, struct pl_faults *faults,
+    struct pl_err *err);
+void pl_conf_free(struct pl_conf_section *root);
+/* Lends the value of a key of this section, or NULL. */
+const struct pl_conf_value *pl_conf_value(const struct pl_conf_section *s,
+    const char *key);
+
+/* ---- db.c: SQLite ---------------------------------------------------- */
+
+struct pl_db;
+struct pl_stmt;
+/*
+ * Opens or makes a database: WAL, synchronous=FULL, foreign keys, busy
+ * timeout 10 s; reads journal_mode and synchronous back and refuses
+ * anything else.  `schema` is run where user_version is 0, `version` is then
+ * set, and any other version found is PL_EIO that says so.
+ */
+enum pl_code pl_db_open(struct pl_db **out, const char *path, int version,
+    const char *schema, struct pl_err *err);
+void pl_db_close(struct pl_db *db);
+enum pl_code pl_db_exec(struct pl_db *db, const char *sql,
+    struct pl_err *err);
+/* BEGIN IMMEDIATE, COMMIT; rollback is silent and safe outside. */
+enum pl_code pl_db_begin(struct pl_db *db, struct pl_err *err);
+enum pl_code pl_db_commit(struct pl_db *db, struct pl_err *err);
+void pl_db_rollback(struct pl_db *db);
+int64_t pl_db_rowid(struct pl_db *db);
+int64_t pl_db_changes(struct pl_db *db);	/* rows of the last statement */
+
+/*
+ * A prepared statement, kept by the database under its SQL text's address
+ * and reused.  Parameters bind from 1, columns count from 0.  Lent texts
+ * live until the next step or reset.
+ */
+enum pl_code pl_db_prepare(struct pl_stmt **out, struct pl_db *db,
+    const char *sql, struct pl_err *err);
+void pl_stmt_int(struct pl_stmt *s, int i, int64_t v);
+void pl_stmt_text(struct pl_stmt *s, int i, const char *v);	/* NULL binds NULL; copied */
+void pl_stmt_blob(struct pl_stmt *s, int i, const void *p, size_t n);
+void pl_stmt_null(struct pl_stmt *s, int i);
+/* One step; *row tells that columns can be read.  At the end the statement
+ * is reset by itself. */
+enum pl_code pl_stmt_step(struct pl_stmt *s, bool *row, struct pl_err *err);
+/* Steps to the end and resets. */
+enum pl_code pl_stmt_run(struct pl_stmt *s, struct pl_err *err);
+void pl_stmt_reset(struct pl_stmt *s);
+int64_t pl_col_int(struct pl_stmt *s, int i);
+const char *pl_col_text(struct pl_stmt *s, int i);	/* lends; NULL for NULL */
+const void *pl_col_blob(struct pl_stmt *s, int i, size_t *n);
+bool pl_col_null(struct pl_stmt *s, int i);
+
+/* ---- dns.c: ldns (codec and TSIG) ------------------------------------ */
+
+#define PL_DNS_TEXT 1025	/* presentation form of any name, and NUL */
+#define PL_DNS_UDP 1232		/* the EDNS size we offer */
+#define PL_DNS_MSG 65535
+
+enum pl_dns_type { PL_DNS_A = 1, PL_DNS_NS = 2, PL_DNS_CNAME = 5,
+	PL_DNS_SOA = 6, PL_DNS_TXT = 16, PL_DNS_AAAA = 28, PL_DNS_DNAME = 39,
+	PL_DNS_DS = 43, PL_DNS_RRSIG = 46, PL_DNS_DNSKEY = 48,
+	PL_DNS_CAA = 257, PL_DNS_ANY = 255 };
+
+/* Rcodes of RFC 1035, 2136 and 8945 (extended ones from TSIG and EDNS). */
+enum pl_dns_rcode { PL_DNS_NOERROR = 0, PL_DNS_FORMERR = 1,
+	PL_DNS_SERVFAIL = 2, PL_DNS_NXDOMAIN = 3, PL_DNS_NOTIMP = 4,
+	PL_DNS_REFUSED = 5, PL_DNS_YXDOMAIN = 6, PL_DNS_YXRRSET = 7,
+	PL_DNS_NXRRSET = 8, PL_DNS_NOTAUTH = 9, PL_DNS_NOTZONE = 10,
+	PL_DNS_BADSIG = 16, PL_DNS_BADKEY = 17, PL_DNS_BADTIME = 18,
+	PL_DNS_BADTRUNC = 22 };
+const char *pl_dns_rcode_name(unsigned rcode);	/* "NXDOMAIN"; "RCODE23" */
+
+#define PL_DNS_DO	0x1	/* ask for DNSSEC records */
+#define PL_DNS_RD	0x2	/* ask a resolver to recurse */
+#define PL_DNS_NOEDNS	0x4	/* no OPT record: the fallback after FORMERR */
+#define PL_DNS_0X20	0x8	/* random letter case in the question */
+#define PL_DNS_CD	0x10	/* checking disabled */
+
+/*
+ * Writes a question with a random id into out (at least 512 octets); gives
+ * its length, 0 where the name does not fit.
+ */
+size_t pl_dns_query(unsigned char *out, size_t size, const char *name,
+    unsigned type, unsigned flags);
+/*
+ * Is this the answer to that question?  QR, id, opcode, one question, and
+ * its octets with their letter case compared; says nothing of the source
+ * address, which a connected socket has checked.
+ */
+bool pl_dns_matches(const unsigned char *query, size_t qlen,
+    const unsigned char *answer, size_t alen);
+
+struct pl_dns_rr {
+	char *owner;		/* lower case, no final dot, "" for the root */
+	uint16_t type;
+	uint8_t section;	/* 1 answer, 2 authority, 3 additional */
+	uint32_t ttl;
+	char *target;		/* CNAME DNAME NS: lower case; SOA: mname; A AAAA: address text */
+	unsigned char *data;	/* TXT: all strings joined; else raw rdata */
+	size_t len;
+	uint32_t serial, minimum;	/* SOA */
+	unsigned flags;		/* CAA: flags octet */
+	char *tag;		/* CAA: lower case; its value is data */
+	uint16_t covered;	/* RRSIG: type covered */
+	uint32_t expiration;	/* RRSIG: signature expiration, RFC 4034 3.1.5 */
+};
+struct pl_dns_msg {
+	uint16_t id;
+	unsigned rcode;		/* with the EDNS part */
+	bool aa, tc, ra, ad;
+	size_t size;		/* octets of the message */
+	struct pl_dns_rr *rr;	/* at most 4,096 are looked at */
+	size_t nrr;
+};
+/* Parses a message that matched; PL_EPROTO where it is malformed. */
+enum pl_code pl_dns_parse(struct pl_dns_msg *m, const unsigned char *p,
+    size_t n, struct pl_err *err);
+void pl_dns_msg_clear(struct pl_dns_msg *m);
+
+/* A TSIG key (RFC 8945); algorithm as "hmac-sha256". */
+struct pl_tsig;
+enum pl_code pl_tsig_new(struct pl_tsig **out, const char *name,
+    const char *algorithm, const struct pl_secret *base64,
+    struct pl_err *err);
+void pl_tsig_free(struct pl_tsig *t);
+
+/*
+ * An RFC 2136 UPDATE being built.  Prerequisites and updates may come in
+ * any order.  Adders return false, and leave the message as it was, where
+ * one more would pass PL_DNS_MSG less the room for TSIG.
+ */
+struct pl_update;
+struct pl_update *pl_update_new(const char *zone);
+void pl_update_free(struct pl_update *u);
+bool pl_update_require_unused(struct pl_update *u, const char *name);
+bool pl_update_require_set(struct pl_update *u, const char *name,
+    unsigned type, const void *data, size_t n); /* value-dependent, one RR a call */
+bool pl_update_require_no_set(struct pl_update *u, const char *name,
+    unsigned type);
+bool pl_update_add(struct pl_update *u, const char *name, unsigned type,
+    uint32_t ttl, const void *data, size_t n);	/* TXT: octets; CNAME: text */
+bool pl_update_del(struct pl_update *u, const char *name, unsigned type,
+    const void *data, size_t n);		/* exactly this RR */
+
+/* One server spoken to in blocking exchanges by an account worker. */
+struct pl_dns_peer;
+/* Resolves host with getaddrinfo(3); tries its addresses in order. */
+enum pl_code pl_dns_peer_open(struct pl_dns_peer **out, const char *host,
+    uint16_t port, const struct pl_tsig *tsig, struct pl_err *err);
+void pl_dns_peer_close(struct pl_dns_peer *p);
+/*
+ * Sends a question (signed where the peer has a key; UDP, TCP when
+ * truncated) and gives the parsed answer.  Answers from other sources, with
+ * other ids or questions are ignored until the deadline; TSIG answers are
+ * checked for key, algorithm, MAC and time.
+ */
+enum pl_code pl_dns_ask(struct pl_dns_peer *p, const char *name,
+    unsigned type, int64_t deadline, struct pl_dns_msg *m,
+    struct pl_err *err);
+/*
+ * Many questions at once (at most 64 in flight).  done() is called for
+ * each in any order; m is cleared behind it.  A question without an answer
+ * before the deadline has code PL_ENET and m empty.
+ */
+enum pl_code pl_dns_ask_many(struct pl_dns_peer *p, const char *const *names,
+    unsigned type, size_t n, int64_t deadline,
+    void (*done)(void *ctx, size_t i, enum pl_code code,
+	const struct pl_dns_msg *m),
+    void *ctx, struct pl_err *err);
+/*
+ * Sends UPDATEs in order (UDP up to 512 octets, else one TCP connection,
+ * pipelined) and tells each rcode; a TSIG error (BADKEY, BADSIG, BADTIME)
+ * is told as rcode.  codes[i] is PL_OK where rcodes[i] is meant.  An answer
+ * that fails its TSIG check is never believed.
+ */
+enum pl_code pl_dns_update(struct pl_dns_peer *p,
+    struct pl_update *const *u, size_t n, int64_t deadline,
+    enum pl_code *codes, unsigned *rcodes, struct pl_err *err);
+
+/* ---- crypto.c: OpenSSL ----------------------------------------------- */
+
+/* SHA-256 (32 octets), RFC 8555 key authorization digests and the like. */
+void pl_sha256(unsigned char out[32], const void *p, size_t n);
+
+#endif
