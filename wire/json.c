@@ -50,7 +50,7 @@ json_too_deep(const char *text, size_t n)
 
 	for (p = text; p < end; p++) {
 		if (quoted) {
-			if (*p == '\\')
+			if (*p == '\\' && p + 1 < end)
 				p++;
 			else if (*p == '"')
 				quoted = false;
