@@ -91,13 +91,25 @@ struct pl_job {
 	struct pl_challenge *challenges;
 	size_t n;
 };
-/* From one JSON object; PL_EINVAL names "challenges[3].domain: …". */
+/*
+ * From one JSON object; PL_EINVAL names "challenges[3].domain: …".  Members of
+ * a challenge beside those of DESIGN.md section 3: token, key-authorization,
+ * account-url, account, issuer, policy, persist-until (Unix seconds), ttl
+ * (1 and more).  null is a wrong type; absent is absent.  No challenge at
+ * all, or the very same one twice (method, domain, account, record and
+ * value), is an error.  Different domains may lead to the same record and
+ * value, as "example.com" and "*.example.com" do with dns-cname: that is no
+ * error, and the engine sees to it.
+ */
 enum pl_code pl_job_make(struct pl_job *j, const json_t *doc,
     struct pl_err *err);
 void pl_job_clear(struct pl_job *j);
 /*
- * All jobs of a text: one JSON object, or several, one a line (NDJSON), or a
- * JSON array of jobs.  Errors name `what` and the line.  A job id twice is an error.
+ * All jobs of a text: one JSON object, or several, one a line (NDJSON, blank
+ * lines skipped), or a JSON array of jobs.  Errors begin "what: line N: " with
+ * the line where the job begins, or where its faulty challenge does.  A job
+ * id twice, an empty text, an empty array and more than PL_LIM_JOB octets
+ * are errors.
  */
 enum pl_code pl_jobs_read(struct pl_job **jobs, size_t *n, const char *text,
     size_t len, const char *what, struct pl_err *err);

@@ -415,7 +415,8 @@ part_trim(const char *p, const char *end)
 static bool
 part_is(const struct part *part, const char *s)
 {
-	return part->n == strlen(s) && memcmp(part->p, s, part->n) == 0;
+	return part->p != NULL && part->n == strlen(s) &&
+	    memcmp(part->p, s, part->n) == 0;
 }
 
 /* Parameters that nobody knows are left alone, as at the CA. */
@@ -469,16 +470,6 @@ persist_parse(struct persist *v, const char *text, struct pl_err *err)
 }
 
 static enum pl_code
-persist_agrees(const char *member, const char *given,
-    const struct part *part, struct pl_err *err)
-{
-	if (given == NULL || (part->p != NULL && part_is(part, given)))
-		return PL_OK;
-	return pl_fail(err, PL_EINVAL,
-	    "%s: is not what value says", member);
-}
-
-static enum pl_code
 issuer_ascii(char out[PL_NAME_MAX], const char *member, const char *issuer,
     struct pl_err *err)
 {
@@ -487,59 +478,64 @@ issuer_ascii(char out[PL_NAME_MAX], const char *member, const char *issuer,
 	return PL_OK;
 }
 
-/* Checks a value that was given whole. */
+/* Checks the parts of a value that was given whole. */
 static enum pl_code
-persist_check(const struct pl_challenge_args *a, struct pl_err *err)
+persist_check(const struct persist *v, char issuer[PL_NAME_MAX],
+    int64_t *until, struct pl_err *err)
 {
-	char *text, issuer[PL_NAME_MAX], wanted[PL_NAME_MAX], until[24] = "";
-	const char *given_until = NULL;
 	enum pl_code code;
-	struct persist v;
-	struct pl_buf b;
-	int64_t seconds;
+	char *text;
 
-	code = persist_parse(&v, a->value, err);
-	if (code != PL_OK)
-		return code;
-	text = pl_strndup(v.issuer.p, v.issuer.n);
+	*until = 0;
+	text = pl_strndup(v->issuer.p, v->issuer.n);
 	code = issuer_ascii(issuer, "value", text, err);
 	free(text);
 	if (code != PL_OK)
 		return code;
-	if (v.accounturi.p == NULL)
+	if (v->accounturi.p == NULL)
 		return pl_fail(err, PL_EINVAL, "value: accounturi is missing");
-	text = pl_strndup(v.accounturi.p, v.accounturi.n);
+	text = pl_strndup(v->accounturi.p, v->accounturi.n);
 	code = uri_check("value: accounturi", text, err);
 	free(text);
-	if (code == PL_OK && v.until.p != NULL) {
-		text = pl_strndup(v.until.p, v.until.n);
-		code = pl_int_parse(&seconds, text, 0, INT64_MAX, err);
-		free(text);
-		if (code != PL_OK)
-			return pl_prefix(err, "value: persistUntil");
-	}
-	if (code == PL_OK && a->issuer != NULL) {
+	if (code != PL_OK || v->until.p == NULL)
+		return code;
+	text = pl_strndup(v->until.p, v->until.n);
+	code = pl_int_parse(until, text, 0, INT64_MAX, err);
+	free(text);
+	return code == PL_OK ? PL_OK :
+	    pl_prefix(err, "value: persistUntil");
+}
+
+/* Members that are given beside a whole value must say the same. */
+static enum pl_code
+persist_agree(const struct pl_challenge_args *a, struct pl_err *err)
+{
+	char issuer[PL_NAME_MAX], wanted[PL_NAME_MAX];
+	const char *differs = NULL;
+	enum pl_code code;
+	struct persist v;
+	int64_t until;
+
+	code = persist_parse(&v, a->value, err);
+	if (code == PL_OK)
+		code = persist_check(&v, issuer, &until, err);
+	if (code == PL_OK && a->issuer != NULL)
 		code = issuer_ascii(wanted, "issuer", a->issuer, err);
-		if (code == PL_OK && strcmp(wanted, issuer) != 0)
-			code = pl_fail(err, PL_EINVAL,
-			    "issuer: is not what value says");
-	}
-	if (code == PL_OK)
-		code = persist_agrees("account-url", a->account_url,
-		    &v.accounturi, err);
-	if (code == PL_OK)
-		code = persist_agrees("policy", a->policy, &v.policy, err);
-	if (code == PL_OK && a->persist_until != 0) {
-		pl_buf_init(&b, sizeof(until));
-		pl_buf_addf(&b, "%lld", (long long)a->persist_until);
-		memcpy(until, b.data, b.len + 1);
-		pl_buf_clear(&b);
-		given_until = until;
-	}
-	if (code == PL_OK)
-		code = persist_agrees("persist-until", given_until, &v.until,
-		    err);
-	return code;
+	if (code != PL_OK)
+		return code;
+	if (a->issuer != NULL && strcmp(wanted, issuer) != 0)
+		differs = "issuer";
+	else if (a->account_url != NULL &&
+	    !part_is(&v.accounturi, a->account_url))
+		differs = "account-url";
+	else if (a->policy != NULL && !part_is(&v.policy, a->policy))
+		differs = "policy";
+	else if (a->persist_until != 0 && a->persist_until != until)
+		differs = "persist-until";
+	if (differs != NULL)
+		return pl_fail(err, PL_EINVAL,
+		    "%s: is not what value says", differs);
+	return PL_OK;
 }
 
 /* Composes the value of its parts. */
@@ -598,7 +594,7 @@ fill_persist(struct pl_challenge *c, const struct pl_challenge_args *a,
 	if (code != PL_OK)
 		return pl_prefix(err, "value");
 	value_keep(c, a->value, strlen(a->value));
-	return persist_check(a, err);
+	return persist_agree(a, err);
 }
 
 /* ---- tokens of resellers and CAs ----------------------------------------- */
@@ -752,8 +748,10 @@ pl_challenge_make(struct pl_challenge *c, const struct pl_challenge_args *a,
     struct pl_err *err)
 {
 	enum pl_code code;
+	struct pl_err own;
 
 	memset(c, 0, sizeof(*c));
+	err = err != NULL ? err : &own;
 	code = method_fill_in(c, a->method, err);
 	if (code == PL_OK)
 		code = members_check(c->method, members_given(a), err);

@@ -253,7 +253,9 @@ pl_record_allowed(enum pl_kind kind, const char *name, const char *value,
     struct pl_err *err)
 {
 	enum pl_code code;
+	struct pl_err own;
 
+	err = err != NULL ? err : &own;
 	if (kind == PL_FILE)
 		code = pl_record_path(name, err);
 	else
