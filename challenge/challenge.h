@@ -95,7 +95,8 @@ struct pl_job {
  * From one JSON object; PL_EINVAL names "challenges[3].domain: …".  Members of
  * a challenge beside those of DESIGN.md section 3: token, key-authorization,
  * account-url, account, issuer, policy, persist-until (Unix seconds), ttl
- * (1 and more).  null is a wrong type; absent is absent.  No challenge at
+ * (1 and more).  null is a wrong type; absent is absent.  Host names come as
+ * A-labels here, a U-label is an error that says its A-form.  No challenge at
  * all, or the very same one twice (method, domain, account, record and
  * value), is an error.  Different domains may lead to the same record and
  * value, as "example.com" and "*.example.com" do with dns-cname: that is no

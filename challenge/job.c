@@ -86,6 +86,45 @@ challenge_args(struct pl_challenge_args *a, const json_t *object,
 	return code;
 }
 
+/*
+ * Jobs carry A-labels, so that what a program asks for, what is compared
+ * with routes and what a report shows are the same octets.
+ */
+static enum pl_code
+member_ascii(const char *key, const char *text, struct pl_err *err)
+{
+	char name[PL_NAME_MAX];
+	const char *p;
+
+	for (p = text; p != NULL && *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x80)
+			continue;
+		p = strncmp(text, "*.", 2) == 0 ? text + 2 : text;
+		if (pl_name_ascii(name, p, true, NULL) != PL_OK)
+			return pl_fail(err, PL_EINVAL,
+			    "%s: must be ASCII", key);
+		return pl_fail(err, PL_EINVAL,
+		    "%s: has a U-label where a job has A-labels: %.*s%s", key,
+		    (int)(p - text), text, name);
+	}
+	return PL_OK;
+}
+
+static enum pl_code
+args_ascii(const struct pl_challenge_args *a, struct pl_err *err)
+{
+	enum pl_code code;
+
+	code = member_ascii("domain", a->domain, err);
+	if (code == PL_OK)
+		code = member_ascii("name", a->name, err);
+	if (code == PL_OK)
+		code = member_ascii("value", a->value, err);
+	if (code == PL_OK)
+		code = member_ascii("issuer", a->issuer, err);
+	return code;
+}
+
 static enum pl_code
 challenge_make(struct pl_challenge *c, const json_t *object, size_t i,
     struct pl_err *err)
@@ -100,6 +139,8 @@ challenge_make(struct pl_challenge *c, const json_t *object, size_t i,
 	code = pl_json_known(object, "", challenge_known, &why);
 	if (code == PL_OK)
 		code = challenge_args(&args, object, &why);
+	if (code == PL_OK)
+		code = args_ascii(&args, &why);
 	if (code == PL_OK)
 		code = pl_challenge_make(c, &args, &why);
 	if (code != PL_OK)

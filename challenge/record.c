@@ -137,25 +137,26 @@ record_owner(enum pl_kind kind, const char *name, bool apex_txt,
 
 	if (!record_canonical(name, strlen(name)))
 		return pl_fail(err, PL_EINVAL,
-		    "%.*s: is not a name in canonical form", RECORD_SHOWN,
+		    "%.*s: the name is not in canonical form", RECORD_SHOWN,
 		    name);
 	apex = apex_txt && kind == PL_TXT && record_plain(name);
 	if (!apex && !record_looks(name) && !record_matches(name, patterns))
 		return pl_fail(err, PL_EINVAL,
-		    "%.*s: does not look like a challenge", RECORD_SHOWN, name);
+		    "%.*s: the name does not look like a challenge's",
+		    RECORD_SHOWN, name);
 	while (*base == '_') {
 		base += strcspn(base, ".");
 		base += *base == '.';
 	}
 	if (*base == '\0')
 		return pl_fail(err, PL_EINVAL,
-		    "%.*s: there is no domain in it", RECORD_SHOWN, name);
+		    "%.*s: the name has no domain in it", RECORD_SHOWN, name);
 	if (!apex && base == name && parent != NULL)
 		base = parent + 1;
 	if (pl_name_is_suffix(base))
 		return pl_fail(err, PL_EINVAL,
-		    "%.*s: %.*s is a public suffix", RECORD_SHOWN, name,
-		    RECORD_SHOWN, base);
+		    "%.*s: the name is at a public suffix, %.*s",
+		    RECORD_SHOWN, name, RECORD_SHOWN, base);
 	return PL_OK;
 }
 

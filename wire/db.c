@@ -149,10 +149,11 @@ db_folder(const char *path)
 }
 
 /*
- * Makes a database that is not there yet appear whole: two syncs in place
- * of the seven that SQLite takes for the change to WAL and a schema.  Says
- * nothing when it cannot: pl_db_open then goes the ordinary way and meets
- * the fault itself.  Of several processes that try, one link succeeds.
+ * Makes a database that is not there yet appear whole, in WAL mode: two
+ * syncs here and two with the first commit, in place of the seven that
+ * SQLite takes for the change of mode and a schema.  Says nothing when it
+ * cannot: pl_db_open then goes the ordinary way and meets the fault itself.
+ * Of several processes that try, one link succeeds.
  */
 static void
 db_create(const char *path, int version, const char *schema)
@@ -186,6 +187,28 @@ out:
 	if (dir >= 0)
 		close(dir);
 	free(folder);
+}
+
+/*
+ * Sees to it that there is a file, of mode 0600; SQLite gives its own files
+ * the mode of the database.  Opens no file that is there: closing it would
+ * end this process's locks on it (fcntl(2)).
+ */
+static enum pl_code
+db_touch(const char *path, struct pl_err *err)
+{
+	int fd;
+
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+	else if (errno == ENOSPC || errno == EDQUOT)
+		return db_full(err, path);
+	else if (errno == EROFS)
+		return db_readonly(err, path);
+	else if (errno != EEXIST)
+		return pl_fail_sys(err, PL_EIO, errno, "%s", path);
+	return PL_OK;
 }
 
 /* ---- opening ----------------------------------------------------------- */
@@ -339,14 +362,13 @@ pl_db_open(struct pl_db **out, const char *path, int version,
 {
 	struct pl_db *db;
 	enum pl_code code;
-	int fd, rc;
+	int rc;
 
 	*out = NULL;
 	db_create(path, version, schema);
-	/* SQLite's own files get the mode of the database. */
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		close(fd);
+	code = db_touch(path, err);
+	if (code != PL_OK)
+		return code;
 	db = pl_alloc(sizeof(*db));
 	db->path = pl_strdup(path);
 	rc = sqlite3_open_v2(path, &db->db,

@@ -112,6 +112,45 @@ json_key_before(const char *text, size_t n, int pos, int *len)
 	return text + start;
 }
 
+/* Behind the string that begins at p, or the end of the text. */
+static const char *
+json_string_end(const char *p, const char *end)
+{
+	for (p++; p < end && *p != '"'; p++)
+		if (*p == '\\' && p + 1 < end)
+			p++;
+	return p < end ? p + 1 : end;
+}
+
+/*
+ * The key that stands last before octet `pos`, with its quotes: the member
+ * that the fault is in.
+ */
+static const char *
+json_key_of(const char *text, size_t n, int pos, int *len)
+{
+	const char *p = text, *end, *key = NULL, *from;
+
+	*len = 0;
+	end = text + (pos > 0 && (size_t)pos < n ? (size_t)pos : n);
+	while (p < end) {
+		if (*p != '"') {
+			p++;
+			continue;
+		}
+		from = p;
+		p = json_string_end(p, end);
+		n = (size_t)(p - from);
+		while (p < end && memchr(" \t\r\n", *p, 4) != NULL)
+			p++;
+		if (p < end && *p == ':') {
+			key = from;
+			*len = n > 64 ? 64 : (int)n;
+		}
+	}
+	return key;
+}
+
 /*
  * Turns jansson's account into ours.  What stands near the fault is left
  * out: it may be a part of a secret that a peer sent.
@@ -137,9 +176,11 @@ json_fault(const json_error_t *e, const char *text, size_t n,
 		    what, line, e->column, len, key);
 	case json_error_null_character:
 	case json_error_null_byte_in_key:
+		key = json_key_of(text, n, e->position, &len);
 		return pl_fail(err, PL_EINVAL,
-		    "%s: line %u, column %d: NUL in a string",
-		    what, line, e->column);
+		    "%s: line %u, column %d: NUL in a string%s%.*s", what,
+		    line, e->column, key != NULL ? " of member " : "", len,
+		    key != NULL ? key : "");
 	default:
 		break;
 	}
