@@ -364,6 +364,7 @@ struct pl_chan {
 	int fd;
 	struct pl_buf in, out;
 	size_t used;		/* octets of `in` already handed out */
+	size_t sent;		/* octets of `out` already written */
 };
 void pl_chan_init(struct pl_chan *ch, int fd);		/* keeps fd */
 void pl_chan_clear(struct pl_chan *ch);			/* closes it */
