@@ -26,6 +26,9 @@ typedef struct json_t json_t;	/* jansson's own type, lent to all rooms */
  */
 enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
     const char *what, struct pl_err *err);
+/* The same for a text that begins at this line (from 1) of `what`. */
+enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
+    const char *what, unsigned line, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
 char *pl_json_text(const json_t *j);			/* gives compact text */
 /* Appends the compact text. */
@@ -64,7 +67,7 @@ void *pl_json_iter(const json_t *object, void *iter, const char **key,
     json_t **value);
 /*
  * Every member of the object must be in `known` (NULL-terminated), else
- * PL_EINVAL that names `what` and the member.
+ * PL_EINVAL "what.member: unknown member" ("member: …" where what is "").
  */
 enum pl_code pl_json_known(const json_t *object, const char *what,
     const char *const *known, struct pl_err *err);
