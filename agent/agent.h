@@ -49,6 +49,7 @@ struct pl_verify_conf {
 };
 struct pl_config {
 	char *path;			/* NULL where there was no file */
+	bool unreadable;		/* the default file is there, but not for this user */
 	char *state_directory;
 	struct pl_account *accounts;
 	size_t naccounts;
