@@ -194,7 +194,11 @@ class Service:
             os.kill(pid, signal.SIGCONT)
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_):

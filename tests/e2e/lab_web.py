@@ -64,14 +64,16 @@ class Nginx(Service):
         for where in self.sites:
             address, port = where.rsplit(":", 1)
             try:
-                socket.create_connection((address, int(port)), 1).close()
+                socket.create_connection((address.strip("[]"), int(port)),
+                                         1).close()
             except OSError:
                 return False
         return True
 
     def _fetch(self, where, path, host):
         address, port = where.rsplit(":", 1)
-        link = http.client.HTTPConnection(address, int(port), timeout=5)
+        link = http.client.HTTPConnection(address.strip("[]"), int(port),
+                                          timeout=5)
         try:
             link.request("GET", path, headers={"Host": host})
             answer = link.getresponse()
