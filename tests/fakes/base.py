@@ -78,6 +78,7 @@ import threading
 import time
 import urllib.parse
 
+import jsonschema
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -97,6 +98,22 @@ def shared_spec(name):
         return json.loads((shared / "specs" / name).read_text())
     except OSError:
         return None
+
+
+def schema_error(document, name, value):
+    """What is wrong with value by a schema of an OpenAPI document, or None."""
+    def type_of(validator, types, instance, schema):
+        if instance is not None or not schema.get("nullable"):
+            yield from jsonschema.Draft4Validator.VALIDATORS["type"](
+                validator, types, instance, schema)
+
+    checker = jsonschema.validators.extend(
+        jsonschema.Draft4Validator, {"type": type_of})(
+            {"$ref": name}, resolver=jsonschema.RefResolver("", document))
+    error = next(checker.iter_errors(value), None)
+    if error is None:
+        return None
+    return ".".join(["body", *map(str, error.path)]) + ": " + error.message
 
 
 class Authority:

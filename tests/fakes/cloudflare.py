@@ -370,14 +370,11 @@ class Fake(base.BaseFake):
         name = f"dns-records_{given.get('type')}Record"
         if not self.schema or name not in self.schema["components"]["schemas"]:
             return
-        import jsonschema
-        checker = jsonschema.Draft4Validator(
-            {"$ref": "#/components/schemas/" + name},
-            resolver=jsonschema.RefResolver("", self.schema))
-        error = next(checker.iter_errors(
-            {k: v for k, v in given.items() if v is not None}), None)
-        if error:
-            raise invalid(9207, "Request body is invalid: " + error.message)
+        wrong = base.schema_error(
+            self.schema, "#/components/schemas/" + name,
+            {k: v for k, v in given.items() if v is not None})
+        if wrong:
+            raise invalid(9207, "Request body is invalid: " + wrong)
 
     def record(self, zone, given, old=None):
         """A checked record from a request's members."""
