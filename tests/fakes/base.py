@@ -309,6 +309,23 @@ class Bucket:
         return 0.0
 
 
+class Refill:
+    """A token bucket a key: `depth` at once, `rate` a second after that."""
+
+    def __init__(self, depth, rate):
+        self.depth, self.rate = depth, rate
+        self.levels = {}
+
+    def wait(self, key):
+        """As Bucket.wait()."""
+        now = time.monotonic()
+        level, then = self.levels.get(key, (self.depth, now))
+        level = min(self.depth, level + (now - then) * self.rate)
+        taken = level >= 1
+        self.levels[key] = (level - 1 if taken else level, now)
+        return 0.0 if taken else (1 - level) / self.rate
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """One connection; hands each request to the fake."""
 
