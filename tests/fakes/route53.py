@@ -134,6 +134,13 @@ class Model:
         return value
 
 
+def quote(text):
+    """Raw text as a TXT value."""
+    plain = re.sub(r'(["\\])', r"\\\1", text)
+    return " ".join(f'"{plain[i:i + 255]}"'
+                    for i in range(0, max(1, len(plain)), 255))
+
+
 def txt_strings(value):
     """The strings of a TXT value; a ValueError says what is wrong."""
     if not re.fullmatch(r'\s*"(?:[^"\\]|\\.)*"(?:\s+"(?:[^"\\]|\\.)*")*\s*',
@@ -230,8 +237,11 @@ class Fake(base.BaseFake):
 
     def put_values(self, zone, name, rtype, values, ttl):
         if rtype == "TXT":
-            values = ['"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"'
-                      for v in values]
+            values = [quote(v) for v in values]
+        for one in zone.records:
+            if self.identity(one) == (name, rtype, None):
+                one["values"] = one["values"] + values
+                return
         zone.records.append({"name": name, "Type": rtype, "TTL": ttl,
                              "values": values})
 
