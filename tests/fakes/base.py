@@ -145,8 +145,8 @@ class Authority:
             builder = builder.add_extension(extension, critical)
         return builder.sign(self._key, hashes.SHA256())
 
-    def context(self, hosts, days=30):
-        """A server's TLS context with a new certificate for hosts."""
+    def write(self, path, hosts, days=30):
+        """Write a new certificate for hosts, and its key, to path."""
         names = []
         for host in hosts:
             try:
@@ -158,12 +158,15 @@ class Authority:
             x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
         cert = self._sign(subject, key.public_key(), [
             (x509.SubjectAlternativeName(names), False)], days)
+        pathlib.Path(path).write_bytes(self._pem(cert) + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption()))
+
+    def context(self, hosts, days=30):
+        """A server's TLS context with a new certificate for hosts."""
         handle, path = tempfile.mkstemp(dir=self.folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(self._pem(cert) + key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption()))
+        os.close(handle)
+        self.write(path, hosts, days)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         context.set_alpn_protocols(["http/1.1"])

@@ -136,9 +136,9 @@ class Model:
 
 def quote(text):
     """Raw text as a TXT value."""
-    plain = re.sub(r'(["\\])', r"\\\1", text)
-    return " ".join(f'"{plain[i:i + 255]}"'
-                    for i in range(0, max(1, len(plain)), 255))
+    parts = [text[i:i + 255] for i in range(0, len(text), 255)] or [""]
+    return " ".join('"' + re.sub(r'(["\\])', r"\\\1", part) + '"'
+                    for part in parts)
 
 
 def txt_strings(value):
