@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The placard authors
 """The Azure fake, seen by lexicon and by the vendor's own examples."""
+import json
 import pathlib
 import sys
 
@@ -99,6 +100,57 @@ def test_lexicon(fake):
     assert fake.values(NAME, "TXT") == [STRANGER, "two"]
     assert "401" in results[4]["error"]
     assert {c.header("Host") for c in fake.calls()} == set(fake.hosts)
+
+
+SDK = r"""
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.identity import ClientSecretCredential
+from azure.mgmt.dns import DnsManagementClient
+def client(secret):
+    return DnsManagementClient(ClientSecretCredential(
+        given["tenant-id"], given["client-id"], secret),
+        given["subscription-id"], api_version="2018-05-01", retry_total=0)
+def attempt(call, *args, **more):
+    try:
+        return call(*args, **more)
+    except Exception as error:
+        return "%s %s" % (getattr(error, "status_code", None), error)
+dns = client(given["client-secret"])
+group, name = given["resource-group"], "_acme-challenge"
+place = (group, "example.com", name, "TXT")
+old = dns.record_sets.get(*place)
+mine = old.txt_records + [type(old.txt_records[0])(value=["mine"])]
+body = {"ttl": old.ttl, "txt_records": mine, "metadata": old.metadata}
+new = dns.record_sets.create_or_update(*place, body, if_match=old.etag)
+print(json.dumps({
+    "zones": [z.name for z in dns.zones.list_by_resource_group(group)],
+    "listed": [["".join(r.value) for r in s.txt_records]
+               for s in dns.record_sets.list_by_type(group, "example.com",
+               "TXT") if s.name == name][0],
+    "raced": attempt(dns.record_sets.create_or_update, *place, body,
+                     if_match=old.etag),
+    "made_twice": attempt(dns.record_sets.create_or_update, *place, body,
+                          if_none_match="*"),
+    "absent": attempt(dns.record_sets.get, group, "example.com", "no", "TXT"),
+    "deleted": attempt(dns.record_sets.delete, *place, if_match=new.etag),
+    "refused": attempt(client("wrong").zones.get, group, "example.com")}))
+"""
+
+
+@pytest.mark.skipif(not clients.importable("azure.mgmt.dns, azure.identity"),
+                    reason="no python3-azure")
+def test_the_vendors_own_library():
+    with azure.Fake(limited=False, bulk=120) as fake:
+        done = json.loads(clients.run_python(fake, SDK, fake.credentials))
+        assert sorted(done["zones"]) == sorted(
+            z.name for z in fake.zones if z.info["group"] == "rg-dns")
+        assert done["listed"] == [STRANGER, "mine"]
+        assert done["raced"].startswith("412 (PreconditionFailed)")
+        assert done["made_twice"].startswith("412 (PreconditionFailed)")
+        assert done["absent"].startswith("404 (NotFound)")
+        assert done["deleted"] is None and fake.values(NAME, "TXT") == []
+        assert "AADSTS7000215" in done["refused"]
 
 
 def test_vendor_examples(fake, api):

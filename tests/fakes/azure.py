@@ -151,6 +151,20 @@ class Fake(base.BaseFake):
 
     # Tokens
 
+    def discovery(self, parts):
+        """What the vendor's own library asks before it logs in, or None."""
+        login = f"https://{self.hosts[1]}/{parts[0]}"
+        if parts[1:] == ["discovery", "instance"]:
+            return answer({"metadata": [{
+                "preferred_network": self.hosts[1], "preferred_cache":
+                self.hosts[1], "aliases": [self.hosts[1]]}]})
+        if parts[1:] != ["v2.0", ".well-known", "openid-configuration"]:
+            return None
+        return answer({
+            "issuer": login + "/v2.0",
+            "authorization_endpoint": login + "/oauth2/v2.0/authorize",
+            "token_endpoint": login + "/oauth2/v2.0/token"})
+
     def login(self, request, parts):
         if request.method != "POST" or parts[1:] not in (
                 ["oauth2", "token"], ["oauth2", "v2.0", "token"]):
@@ -264,6 +278,9 @@ class Fake(base.BaseFake):
 
     def handle(self, request):
         parts = request.path[1:].split("/")
+        found = self.discovery(parts)
+        if found:
+            return found
         if len(parts) > 1 and parts[1] == "oauth2":
             return self.login(request, parts)
         if not request.path.startswith("/subscriptions/"):

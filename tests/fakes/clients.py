@@ -2,9 +2,8 @@
 # Copyright The placard authors
 """Independent clients, pointed at a fake.
 
-lexicon has no endpoint options, so it runs in a child whose address look-up
-sends the vendor's host names, and nothing else, to the fake; TLS still sees
-the vendor's name and is verified with the test CA.
+Some have no endpoint options: they run in a child whose address look-up sends the vendor's host names, and nothing else, to the fake; TLS still sees the
+vendor's name and is verified with the test CA.
 """
 import json
 import os
@@ -13,17 +12,20 @@ import sys
 
 PYTHON = "/usr/bin/python3"
 
-RUNNER = r"""
+LOOKUP = r"""
 import contextlib, io, json, socket, sys
-hosts, calls = json.load(sys.stdin)
+hosts, given = json.load(sys.stdin)
 real = socket.getaddrinfo
 def lookup(host, port, *rest, **more):
     if host not in hosts:
         raise socket.gaierror(socket.EAI_NONAME, "not in this test: %s" % host)
     return real("127.0.0.1", hosts[host], *rest, **more)
 socket.getaddrinfo = lookup
+"""
+
+LEXICON = r"""
 from lexicon.cli import main
-for call in calls:
+for call in given:
     out = io.StringIO()
     sys.argv = ["lexicon"] + call
     try:
@@ -46,21 +48,30 @@ def clean_env(fake, **more):
     return env
 
 
-def have_lexicon():
-    return subprocess.run([PYTHON, "-c", "import lexicon.cli"],
+def importable(module):
+    return subprocess.run([PYTHON, "-c", "import " + module],
                           capture_output=True, check=False).returncode == 0
+
+
+def have_lexicon():
+    return importable("lexicon.cli")
+
+
+def run_python(fake, script, given):
+    """Run a script that finds fake under the vendor's names; its output."""
+    hosts = {host: fake.port for host in fake.hosts}
+    return subprocess.run(
+        [PYTHON, "-c", LOOKUP + script], env=clean_env(fake), text=True,
+        timeout=60, input=json.dumps([hosts, given]), stdout=subprocess.PIPE,
+        stderr=sys.stderr, check=True).stdout
 
 
 def lexicon(fake, *calls):
     """Run lexicon command lines one after another; a result for each.
 
     A result has ok, error, and, of `list`, rows (dicts)."""
-    hosts = {host: fake.port for host in fake.hosts}
-    run = subprocess.run(
-        [PYTHON, "-c", RUNNER], env=clean_env(fake), text=True, timeout=60,
-        input=json.dumps([hosts, [list(call) for call in calls]]),
-        stdout=subprocess.PIPE, stderr=sys.stderr, check=True)
-    results = [json.loads(line) for line in run.stdout.splitlines()]
+    run = run_python(fake, LEXICON, [list(call) for call in calls])
+    results = [json.loads(line) for line in run.splitlines()]
     for call, result in zip(calls, results):
         if result["ok"] and "list" in call[:2]:
             result["rows"] = json.loads(result["out"])
