@@ -21,7 +21,8 @@ import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
-from fakes import azure, base, cloudflare, cloudns, godaddy, route53  # noqa: E402,E501
+from fakes import (azure, base, cloudflare, cloudns,  # noqa: E402
+                   godaddy, route53)
 
 VENDORS = [azure, cloudflare, cloudns, godaddy, route53]
 NAME = "_acme-challenge.example.com"
@@ -70,7 +71,8 @@ def test_keep_alive_and_log(fake):
     for _ in range(3):
         assert call(connection, fake).read()
     call(connect(fake), fake).read()
-    assert [c.connection for c in fake.calls("GET", "records")] == [1] * 3 + [2]
+    assert [c.connection for c in fake.calls("GET", "records")] == [
+        1, 1, 1, 2]
     assert fake.log[0].header("authorization").startswith("sso-key ")
     assert fake.log[0].status == 200
 
@@ -78,6 +80,8 @@ def test_keep_alive_and_log(fake):
 @pytest.mark.parametrize("fault,status,start", [
     ({"kind": "status", "status": 429, "retry_after": 5}, 429, b""),
     ({"kind": "status", "status": 503, "retry_after": "date:60"}, 503, b""),
+    ({"kind": "status", "status": 400, "text": "why"}, 400, b"why"),
+    ({"kind": "status", "status": 500, "value": [1]}, 500, b"[1]"),
     ({"kind": "html", "status": 502}, 502, b"<html>"),
     ({"kind": "html"}, 200, b"<html>"),
     ({"kind": "empty"}, 200, b""),
@@ -141,10 +145,30 @@ def test_matching(fake):
     assert add(connect(fake), fake, "bad").status == 500
     with pytest.raises(ValueError):
         fake.fault("no-such-kind")
+    with pytest.raises(ValueError):
+        fake.fault("status", stauts=500)
     fake.fault("status", status=500, work=True, body="kept")
     fake.faults.reverse()
     assert add(connect(fake), fake, "kept").status == 500
     assert "kept" in fake.values(NAME, "TXT")
+
+
+def test_vendors_own_faults():
+    with cloudns.Fake() as fake:
+        fake.fault("failed", text="Something new")
+        connection = connect(fake)
+        connection.request("POST", "/dns/login.json")
+        assert json.load(connection.getresponse()) == {
+            "status": "Failed", "statusDescription": "Something new"}
+    with godaddy.Fake() as fake:
+        fake.fault("settling")
+        assert call(connect(fake), fake).status == 409
+
+
+def test_a_broken_fake_says_so(fake, capsys):
+    fake.records = None
+    assert call(connect(fake), fake).status == 599
+    assert "TypeError" in capsys.readouterr().err
 
 
 def test_control_by_url(fake):

@@ -37,9 +37,9 @@ fault(kind, count=1, skip=0, method=None, path=None, body=None, **details)
 strikes `count` requests (None: all) that match (method equal; path and body
 by re.search) after letting `skip` of them through.  Kinds:
 
-    status      answer `status` with `body` (text) or `json`, `headers`,
+    status      answer `status` with `text` or `value` (JSON), `headers`,
                 `retry_after` (seconds, or "date:N": N seconds on as a date)
-    throttle    the vendor's own way to say 'too fast'; `retry_after`
+    throttle    the vendor's own way to say 'too fast'; `retry_after` seconds
     html        an HTML page, status 200 or `status`
     empty       200 with no body
     json        200 (or `status`) with the JSON `value`, a wrong shape
@@ -58,33 +58,26 @@ oversized and redirect too (a 500 after the write).  Vendors add their own.
 """
 import argparse
 import collections
-import datetime
 import email.utils
 import gzip
 import http
 import http.server
-import ipaddress
 import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import socket
-import ssl
 import sys
-import tempfile
 import threading
 import time
+import traceback
 import urllib.parse
 
 import jsonschema
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from . import dns_server, seeds
+from .authority import Authority
 
 MAX_BODY = 4 * 1024 * 1024
 
@@ -114,66 +107,6 @@ def schema_error(document, name, value):
     if error is None:
         return None
     return ".".join(["body", *map(str, error.path)]) + ": " + error.message
-
-
-class Authority:
-    """A test CA made on the fly; ca_file is its certificate."""
-
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="placard-fake-ca-")
-        self.ca_file = os.path.join(self.folder, "ca.pem")
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([
-            x509.NameAttribute(NameOID.COMMON_NAME, "placard test CA")])
-        self._cert = self._sign(self._name, self._key.public_key(), [
-            (x509.BasicConstraints(ca=True, path_length=0), True)])
-        pathlib.Path(self.ca_file).write_bytes(self._pem(self._cert))
-
-    @staticmethod
-    def _pem(cert):
-        return cert.public_bytes(serialization.Encoding.PEM)
-
-    def _sign(self, subject, public, extensions, days=30):
-        now = datetime.datetime.utcnow()
-        builder = (x509.CertificateBuilder()
-                   .subject_name(subject).issuer_name(self._name)
-                   .public_key(public)
-                   .serial_number(x509.random_serial_number())
-                   .not_valid_before(now - datetime.timedelta(days=60))
-                   .not_valid_after(now + datetime.timedelta(days=days)))
-        for extension, critical in extensions:
-            builder = builder.add_extension(extension, critical)
-        return builder.sign(self._key, hashes.SHA256())
-
-    def write(self, path, hosts, days=30):
-        """Write a new certificate for hosts, and its key, to path."""
-        names = []
-        for host in hosts:
-            try:
-                names.append(x509.IPAddress(ipaddress.ip_address(host)))
-            except ValueError:
-                names.append(x509.DNSName(host))
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([
-            x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
-        cert = self._sign(subject, key.public_key(), [
-            (x509.SubjectAlternativeName(names), False)], days)
-        pathlib.Path(path).write_bytes(self._pem(cert) + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption()))
-
-    def context(self, hosts, days=30):
-        """A server's TLS context with a new certificate for hosts."""
-        handle, path = tempfile.mkstemp(dir=self.folder)
-        os.close(handle)
-        self.write(path, hosts, days)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        context.set_alpn_protocols(["http/1.1"])
-        return context
-
-    def close(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Request:
@@ -244,6 +177,8 @@ class Fault:
     KINDS = {"status", "throttle", "html", "empty", "json", "oversized",
              "redirect", "cut-before", "cut-after", "truncated", "gzip",
              "delay", "stall", "stall-body"}
+    DETAILS = {"status", "text", "value", "headers", "retry_after", "to",
+               "size", "seconds", "code"}
     WORKING = {"cut-after", "truncated", "gzip", "delay", "stall-body"}
 
     def __init__(self, kind, count=1, skip=0, method=None, path=None,
@@ -252,6 +187,10 @@ class Fault:
         self.method, self.path, self.body = method, path, body
         self.work = work or kind in self.WORKING
         self.details = details
+        unknown = set(details) - self.DETAILS
+        if unknown or (kind == "throttle" and not isinstance(
+                details.get("retry_after", 1), (int, float))):
+            raise ValueError(f"fault {kind}: {unknown or 'retry_after'}")
 
     def strikes(self, request):
         """Whether this fault is for that request; counts it."""
@@ -585,6 +524,9 @@ class BaseFake:
                 return self.handle(request)
             except Response as refusal:
                 return refusal
+            except Exception:
+                traceback.print_exc()
+                return Response(599, "this fake is broken: see its stderr")
 
     def reply(self, request, fault):
         """The answer, or None to drop the connection."""
@@ -605,15 +547,16 @@ class BaseFake:
                             {**done.headers, "Content-Encoding": "gzip"})
         return self.spoil(fault.kind, **fault.details)
 
-    def spoil(self, kind, status=None, body="", value=None, headers=None,
-              retry_after=None, to="https://elsewhere.invalid/", size=None,
-              **details):
+    def spoil(self, kind, status=None, text="", value=None, headers=None,
+              retry_after=None, to="https://elsewhere.invalid/",
+              size=2 * 1024 * 1024, **details):
         """The wrong answer of a fault that does not need the right one."""
         headers = dict(headers or {})
         if kind == "throttle":
             return self.too_fast(1 if retry_after is None else retry_after)
         if kind in self.extra_faults:
-            return self.vendor_fault(kind, **details)
+            return self.vendor_fault(kind, **details,
+                                     **({"text": text} if text else {}))
         if isinstance(retry_after, str) and retry_after.startswith("date:"):
             retry_after = email.utils.formatdate(
                 self.now() + float(retry_after[5:]), usegmt=True)
@@ -628,11 +571,11 @@ class BaseFake:
             headers["Location"] = to
             return Response(status or 302, b"", headers)
         if kind == "oversized":
-            body = '{"pad":"' + "x" * (size or 2 * 1024 * 1024) + '"}'
+            body = '{"pad":"' + "x" * size + '"}'
             return Response(status or 200, body, headers, "application/json")
-        if kind == "json" or "json" in details:
-            return answer(details.get("json", value), status or 200, headers)
-        return Response(status or 500, body, headers, "text/plain")
+        if kind == "json" or value is not None:
+            return answer(value, status or 200, headers)
+        return Response(status or 500, text, headers, "text/plain")
 
     def vendor_fault(self, kind, **details):
         raise NotImplementedError

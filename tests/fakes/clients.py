@@ -2,7 +2,8 @@
 # Copyright The placard authors
 """Independent clients, pointed at a fake.
 
-Some have no endpoint options: they run in a child whose address look-up sends the vendor's host names, and nothing else, to the fake; TLS still sees the
+Some have no endpoint options: they run in a child whose address look-up sends
+the vendor's host names, and nothing else, to the fake; TLS still sees the
 vendor's name and is verified with the test CA.
 """
 import json
@@ -81,7 +82,8 @@ def lexicon(fake, *calls):
 def aws(fake, *args, access_key=None, secret=None):
     """Run the AWS command line on a Route 53 fake: (exit status, JSON)."""
     env = clean_env(
-        fake, AWS_ACCESS_KEY_ID=access_key or fake.credentials["access-key-id"],
+        fake,
+        AWS_ACCESS_KEY_ID=access_key or fake.credentials["access-key-id"],
         AWS_SECRET_ACCESS_KEY=secret or fake.credentials["secret-access-key"],
         AWS_DEFAULT_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true",
         AWS_MAX_ATTEMPTS="1", AWS_PAGER="")

@@ -103,8 +103,8 @@ class Fake(base.BaseFake):
                 "account": "a" * 32, **info}
 
     def name_servers(self, zone):
-        return zone.info.get("name_servers",
-                             ["ada.ns.cloudflare.com", "bob.ns.cloudflare.com"])
+        return zone.info.get("name_servers", ["ada.ns.cloudflare.com",
+                                              "bob.ns.cloudflare.com"])
 
     def seed_oddities(self):
         self.add_zone("twice.example", served=False, account="b" * 32,
@@ -378,7 +378,8 @@ class Fake(base.BaseFake):
 
     def record(self, zone, given, old=None):
         """A checked record from a request's members."""
-        if not isinstance(given.get("type"), str) or given["type"] not in TYPES:
+        kind = given.get("type")
+        if not isinstance(kind, str) or kind not in TYPES:
             raise invalid(9005 if "type" in given else 9000,
                           "Invalid or missing type, should be a valid record "
                           "type.")
