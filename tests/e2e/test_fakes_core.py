@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 
 import dns.flags
@@ -130,11 +131,18 @@ def test_faults_that_cut(fake, kind, written):
 def test_stall_ends_when_the_client_leaves(fake):
     fake.fault("stall")
     connection = connect(fake)
-    connection.timeout = 0.3
+    connection.connect()
+    connection.sock.settimeout(0.2)
     with pytest.raises(TimeoutError):
         call(connection, fake)
     connection.close()
-    assert fake.log[-1].fault == "stall"
+    for done in (lambda: fake.log, lambda: not fake.open_connections()):
+        for _ in range(400):
+            if done():
+                break
+            time.sleep(0.05)
+        assert done()
+    assert fake.log[-1].fault == "stall" and fake.log[-1].status is None
 
 
 def test_matching(fake):
@@ -316,8 +324,8 @@ def test_close_frees_the_ports():
         connection = connect(fake)
         connection.connect()
     for port in (fake.port, fake.dns[1]):
-        with socket.create_server(("127.0.0.1", port)):
-            pass
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 20)
     assert not pathlib.Path(fake.ca_file).exists()
 
 

@@ -13,6 +13,7 @@ In a test (put tests/ on sys.path first):
         fake.add_record("a.example", "_acme-challenge", "TXT", "old", ttl=300)
         fake.values("_acme-challenge.a.example", "TXT")     # ["old"]
         fake.calls("POST", "dns_records")    # logged requests that match
+        fake.dns_server.log                  # (address, name, type) asked
         fake.fault("status", status=429, retry_after=2, method="POST")
 
 By itself: python3 tests/fakes VENDOR [--help] prints one JSON line (url, ca,
@@ -66,6 +67,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import sys
@@ -674,22 +676,17 @@ class BaseFake:
             self._connections -= {sock, raw}
             self._drop(sock)
 
+    def open_connections(self):
+        return len(self._connections)
+
     def pause(self, seconds, sock):
         """Wait until the time is over, the client left, or we close."""
+        left = select.poll()
+        left.register(sock.fileno(), select.POLLRDHUP)
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not self._closing.wait(0.2):
-            try:
-                if self._raw_peek(sock) == b"":
-                    return
-            except BlockingIOError:
-                continue
-            except OSError:
-                return
-
-    @staticmethod
-    def _raw_peek(sock):
-        with socket.socket(fileno=os.dup(sock.fileno())) as raw:
-            return raw.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        while (time.monotonic() < end and not self._closing.is_set()
+               and not left.poll(200)):
+            pass
 
     @staticmethod
     def _drop(sock):

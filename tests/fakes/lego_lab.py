@@ -92,7 +92,7 @@ def start_pebble(authority, folder):
             "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0",
             "PATH": "/usr/bin"},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
+    for _ in range(1200):
         try:
             base.socket.create_connection((PEBBLE, 14000), 1).close()
             return pebble
