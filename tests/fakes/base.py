@@ -67,6 +67,7 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import select
 import signal
 import socket
@@ -82,6 +83,11 @@ from . import dns_server, seeds
 from .authority import Authority
 
 MAX_BODY = 4 * 1024 * 1024
+
+
+def secret(length):
+    """A random secret that no option parser takes for an option."""
+    return "s" + secrets.token_urlsafe(length)[:length - 1]
 
 
 def shared_spec(name):

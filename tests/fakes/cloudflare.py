@@ -82,7 +82,7 @@ class Fake(base.BaseFake):
         self.by_second = base.Bucket(200, 1)
         self.email, self.key = "ops@example.com", secrets.token_hex(18) + "0"
         everything = {"zones": None, "edit": True, "status": "active"}
-        self.tokens = {name: {"value": secrets.token_urlsafe(30),
+        self.tokens = {name: {"value": base.secret(40),
                               "id": secrets.token_hex(16), **everything}
                        for name in ("full", "reader", "scoped", "disabled",
                                     "blocked")}

@@ -18,7 +18,6 @@ fake.credentials_of(name) gives their options.
 """
 import ipaddress
 import re
-import secrets
 import time
 import urllib.parse
 
@@ -63,7 +62,7 @@ class Fake(base.BaseFake):
         granted = ["example.com", "example.org"]
         self.users = {
             name: {"kind": kind, "id": identity, "zones": zones,
-                   "password": secrets.token_urlsafe(12) + "&=+%~"}
+                   "password": base.secret(16) + "&=+%~"}
             for name, kind, identity, zones in [
                 ("main", "auth-id", "1234", None),
                 ("sub", "sub-auth-id", "5678", granted),

@@ -77,8 +77,8 @@ class Fake(base.BaseFake):
         self.alarms, self.settling = [], {}
         self.auth_code = "canary-" + secrets.token_hex(8)
         self.credentials, self.ote_credentials = (
-            {"key": "dLf" + secrets.token_urlsafe(16),
-             "secret": secrets.token_urlsafe(16)} for _ in range(2))
+            {"key": "dLf" + base.secret(20),
+             "secret": base.secret(22)} for _ in range(2))
 
     def state(self):
         return {**super().state(), "alarms": self.alarms}

@@ -185,7 +185,7 @@ class Fake(base.BaseFake):
         self.busy = {}
         self.keys = {name: {
             "id": ("ASIA" if name in ("temporary", "expired") else "AKIA")
-            + self.random(16), "secret": secrets.token_urlsafe(30)[:40],
+            + self.random(16), "secret": base.secret(40),
             "actions": None, "token": None, "changes": None}
             for name in ("admin", "reader", "one-zone", "temporary",
                          "expired")}
