@@ -4,8 +4,8 @@
 """A strict, stateful stand-in for The SSL Store's REST API.
 
 By itself:   sslstore.py --port 0 --dns ADDR:PORT --http ADDR:PORT
-prints one line of JSON (url, control, ca, issuer, partner_code, auth_token,
-pid) and serves until SIGTERM.  In a test:
+prints one line of JSON (url, origin, control, ca, issuer, partner_code,
+auth_token, pid; url ends in /rest, origin is without) and serves until SIGTERM.  In a test:
 
     with sslstore.Store(dns=["127.0.0.1:5353"]) as store:
         ... store.url, store.ca, store.control("approve", order=..., ...)
@@ -453,7 +453,8 @@ def main():
         parser.error(str(error))
     store.start()
     print(json.dumps({
-        "url": store.url, "control": store.origin + "/__fake/",
+        "url": store.url, "origin": store.origin,
+        "control": store.origin + "/__fake/",
         "ca": store.ca, "issuer": store.issuer,
         "partner_code": given.partner_code, "auth_token": given.auth_token,
         "pid": os.getpid()}), flush=True)

@@ -11,6 +11,7 @@ import itertools
 import secrets
 import threading
 import time
+import traceback
 
 import sslstore_ca
 import sslstore_dcv
@@ -399,7 +400,10 @@ class Book:
     def run(self):
         """Poll until stopped; for a thread of its own."""
         while not self.stop.wait(self.poll_interval):
-            self.poll()
+            try:
+                self.poll()
+            except Exception:       # a broken round must not end all rounds
+                traceback.print_exc()
 
     # books made to measure
 
