@@ -11,6 +11,7 @@ import csv
 import json
 import pathlib
 import re
+import socket
 import sys
 import urllib.parse
 
@@ -20,10 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
 import sslstore_contract                # noqa: E402
+import sslstore_dcv                     # noqa: E402
 import sslstore_products                # noqa: E402
 from sslstore_world import (            # noqa: E402, F401
-    ADA, PAIR, PKI, chain_of, digi, dv, made, make_csr, names_of, shared,
-    world)
+    ADA, HEADERS, PAIR, PKI, chain_of, digi, dv, made, make_csr, names_of,
+    shared, world)
 
 # A request with published hashes (EC P-256, CN www.example.com).
 VECTOR = """-----BEGIN CERTIFICATE REQUEST-----
@@ -337,6 +339,31 @@ def test_sectigo_climbs_to_the_parents_and_digicert_does_not(world):
     world.store.control("poll")
     assert world.status(answer["TheSSLStoreOrderID"])["OrderStatus"][
         "MajorStatus"] == "Pending"
+
+
+def test_where_the_ca_asks_and_fetches(world):
+    """The next server is asked when one fails, CNAMEs are followed, and
+    without a place of its own a file comes from the domain's address."""
+    world.zone.put("www.example.com", "A", "127.0.0.1")
+    world.zone.put("_dnsauth.example.org", "CNAME", "far.example.net.")
+    world.zone.put("far.example.net", "TXT", '"value"')
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        silent = "127.0.0.1:%d" % closed.getsockname()[1]
+        checker = sslstore_dcv.Checker([silent, world.zone.address],
+                                       timeout=0.3, http_map={
+                                           "http://a.example": "[::1]:81"})
+        assert checker._place("http", "www.example.com") == ("127.0.0.1", 80)
+        assert checker._place("https", "www.example.com") == (
+            "127.0.0.1", 443)
+        assert checker._place("http", "a.example") == ("::1", 81)
+        assert checker.record(["_dnsauth.example.org"], "TXT", "value")[0]
+        assert not checker.record(["_dnsauth.example.org"], "TXT", "valu")[0]
+        with pytest.raises(OSError):
+            checker._place("http", "nowhere.example.com")
+    world.zone.put("loop.example.org", "CNAME", "loop.example.org.")
+    seen, why = checker.record(["loop.example.org"], "TXT", "x")
+    assert not seen and "loop" in why
 
 
 def test_wildcards(world):

@@ -201,7 +201,8 @@ class Control:
 
     def faults(self, rules=()):
         """The faults in force from now on (see sslstore_http)."""
-        self._store.faults.set(rules)
+        self._store.faults.set(
+            rules, [*sslstore_contract.CALLS, "/health/status"])
         return len(rules)
 
     def organisation(self, number, name, status="active"):
@@ -217,7 +218,7 @@ class Control:
         self._book.set_offset(0.0)
         self._store.moods = sslstore_render.defaults()
         self._store.latency = 0.0
-        self._store.faults.set([])
+        self.faults()
         self._store.log.clear()
         return True
 

@@ -19,6 +19,10 @@ from sslstore_products import PRODUCTS
 from sslstore_render import timestamp
 
 TOKEN_REFUSED = -9008
+_ORDER_ANSWERS = ("/order/neworder", "/order/midtermupgrade",
+                  "/order/inviteorder", "/order/reissue", "/order/status",
+                  "/order/live-order-status", "/order/refundrequest",
+                  "/order/refundstatus")
 
 
 class Call:
@@ -70,7 +74,9 @@ def error_answer(path, moods, auth, message):
     if form == "bare":
         return auth
     doc = {"AuthResponse": auth}
-    if path.startswith("/order/"):
+    if path in _ORDER_ANSWERS:
+        doc["PartnerOrderID"] = doc["TheSSLStoreOrderID"] = None
+    if path in _ORDER_ANSWERS or path == "/order/query":
         doc["OrderStatus"] = None
     if form == "array" and moods["query_error"] == "array":
         return [doc]

@@ -54,8 +54,11 @@ class Faults:
         self.rules = []
         self.lock = threading.Lock()
 
-    def set(self, rules):
+    def set(self, rules, paths):
+        """paths: what a rule's path may be, beside "*"."""
         for rule in rules:
+            if rule.get("path", "*") not in ("*", *paths):
+                raise KeyError("no call %s" % rule["path"])
             if rule.get("action") not in ACTIONS:
                 raise KeyError("no action %s" % rule.get("action"))
             if set(rule) - _TAKES:

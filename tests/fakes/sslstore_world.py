@@ -8,6 +8,7 @@ the fake itself import the fixtures `made` and `world` from here.
 
 import http.server
 import json
+import os
 import pathlib
 import re
 import socketserver
@@ -40,13 +41,13 @@ ADA = {"FirstName": "Ada", "LastName": "Example", "Phone": "13305550100",
 
 
 def shared(name):
-    """A file of vendor data, where the machine has it; else skip."""
-    for parent in ROOT.parents:
-        for folder in (parent, parent / "work"):
-            path = folder / "shared" / "specs" / name
-            if path.is_file():
-                return path
-    pytest.skip("no vendor data here: " + name)
+    """A file of vendor data beside the source tree (or in the folder that
+    PLACARD_SHARED names); skips the test without it."""
+    folder = os.environ.get("PLACARD_SHARED") or ROOT.parent / "shared"
+    path = pathlib.Path(folder) / "specs" / name
+    if not path.is_file():
+        pytest.skip("no vendor data here: " + name)
+    return path
 
 
 # the world that the CA looks at
@@ -152,7 +153,7 @@ class World:
 
     def post(self, path, members=None, **more):
         """The parsed answer of one call with good credentials."""
-        body = dict({"AuthRequest": PAIR}, **(members or {}), **more)
+        body = {"AuthRequest": PAIR, **(members or {}), **more}
         answer = self.raw(path, json.dumps(body))
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -169,6 +170,10 @@ class World:
         auth = answer.get("AuthResponse", answer)
         assert auth["isError"] is True, answer
         return auth["Message"][0]
+
+    def bad_query(self):
+        return self.post("/order/query", AuthRequest=dict(
+            PAIR, AuthToken="WRONG"))
 
     def order(self, members=None, **more):
         return self.good("/order/neworder/", dict(members or {}, **more))
@@ -283,3 +288,22 @@ def chain_of(files):
 def names_of(certificate):
     return certificate.extensions.get_extension_for_class(
         x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+
+
+def active(world, **more):
+    """A DV order that was issued; its status."""
+    return world.issue(world.order(dv("dns", **more)))
+
+
+def leaf_of(world, order):
+    return chain_of(world.good(
+        "/order/download", TheSSLStoreOrderID=order["TheSSLStoreOrderID"])
+        ["Certificates"])[0]
+
+
+def ms(seconds):
+    return "/Date(%d)/" % int(seconds * 1000)
+
+
+def number_of(answer):
+    return answer["TheSSLStoreOrderID"]
