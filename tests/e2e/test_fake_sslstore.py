@@ -89,8 +89,12 @@ def test_the_sandbox_does_not_mind_a_wrong_token_in_query(world):
 
 def test_secrets_are_not_in_the_log_and_only_in_bodies(world):
     world.post("/order/query")
-    assert PAIR["AuthToken"] not in json.dumps(
-        world.store.control("requests"))
+    world.raw("/health/validate", json.dumps(PAIR))
+    log = world.store.control("requests")
+    assert [(r["path"], r["http"], r["error"]) for r in log] == [
+        ("/rest/order/query", 200, None),
+        ("/rest/health/validate", 200, None)]
+    assert PAIR["AuthToken"] not in json.dumps(log)
     assert world.store.control("violations") == []
     world.session.post(world.store.url + "/order/query?t="
                        + PAIR["AuthToken"], data="{}", headers=HEADERS)

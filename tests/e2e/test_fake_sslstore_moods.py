@@ -329,6 +329,22 @@ def test_bodies_that_are_no_answer(world):
         ask(world).content.decode()
 
 
+@pytest.mark.parametrize("action", sorted(sslstore_http.ACTIONS))
+def test_what_a_fault_leaves_behind(world, action):
+    """Some strike before the call is carried out, some behind it."""
+    fault(world, action, path="/order/neworder", seconds=0.05)
+    try:
+        world.session.post(world.store.url + "/order/neworder/",
+                           json=dict(dv("dns"), AuthRequest=PAIR),
+                           allow_redirects=False)
+    except requests.RequestException:
+        pass
+    never = ("status", "html", "error", "drop", "reset", "redirect")
+    assert len(world.store.control("orders")) == (action not in never)
+    assert world.store.control("requests")[-1]["fault"] == action
+    assert world.store.control("state")["faults"][0]["struck"] == 1
+
+
 def test_redirects_errors_and_patience(world):
     fault(world, "redirect", location="https://example.com/")
     got = world.session.post(world.store.url + "/order/query", data="{}",

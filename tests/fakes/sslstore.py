@@ -95,7 +95,7 @@ class Control:
         """The request log; AuthToken is blotted out."""
         log = self._store.log
         with log.lock:
-            return [r for r in log.requests
+            return [dict(r) for r in log.requests
                     if path in (None, r["path"], r["path"][5:])]
 
     def violations(self):

@@ -106,18 +106,20 @@ class Log:
             self.count = collections.Counter()
             self.number = self.peak = self.connections = 0
 
-    def begin(self, path):
+    def begin(self, entry):
+        """The entry is in the log at once and filled in later."""
         with self.lock:
             self.number += 1
             self.in_flight += 1
             self.peak = max(self.peak, self.in_flight)
-            self.count[path] += 1
+            self.count[entry["path"]] += 1
+            entry["number"] = self.number
+            self.requests.append(entry)
             return self.number
 
-    def end(self, entry):
+    def end(self):
         with self.lock:
             self.in_flight -= 1
-            self.requests.append(entry)
 
     def blame(self, number, path, found):
         with self.lock:
@@ -157,6 +159,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     sys_version = ""
     disable_nagle_algorithm = True
     timeout = 120
+    counted = False
+
+    def leave(self):
+        """The call is over; said before the peer can know it."""
+        if self.counted:
+            self.counted = False
+            self.server.store.log.end()
 
     def log_message(self, *_):
         pass
@@ -179,6 +188,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def raw(self, code, body, kind, headers=None, length=None):
+        self.leave()
         reason = self.responses.get(code, ("Unknown",))[0]
         head = ["HTTP/1.1 %d %s" % (code, reason),
                 "Date: " + self.date_time_string(),
@@ -201,6 +211,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def abort(self, reset=False):
         """Go without an answer."""
+        self.leave()
         self.close_connection = True
         link = self.connection
         if reset:
@@ -241,14 +252,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = self.path
         if len(path) > 1 and path.endswith("/"):
             path = path[:-1]
-        number = store.log.begin(path)
-        entry = {"number": number, "time": time.time(), "method": method,
+        entry = {"number": 0, "time": time.time(), "method": method,
                  "path": path, "http": None, "error": None, "fault": None,
                  "body": None, "agent": self.headers.get("User-Agent")}
+        number = store.log.begin(entry)
+        self.counted = True
         try:
             self.serve(store, number, method, path, data, entry)
         finally:
-            store.log.end(entry)
+            self.leave()
 
     def serve(self, store, number, method, path, data, entry):
         try:
