@@ -5,7 +5,7 @@
  * The door of wire/: one third-party library per file, and none of their
  * types outside but jansson's json_t.
  *
- *   json.c jansson   names.c libidn2   psl.c libpsl   conf.c libconfuse
+ *   json.c jansson   names.c libidn2   psl.c libpsl   conf.c libconfuse's syntax
  *   db.c SQLite      dns.c ldns        crypto.c OpenSSL
  *   http.c libcurl   xml.c expat       ssh.c libssh2  resolve.c libunbound
  */
@@ -26,6 +26,9 @@ typedef struct json_t json_t;	/* jansson's own type, lent to all rooms */
  */
 enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
     const char *what, struct pl_err *err);
+/* The same for a text that begins at this line (from 1) of `what`. */
+enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
+    const char *what, unsigned line, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
 char *pl_json_text(const json_t *j);			/* gives compact text */
 /* Appends the compact text. */
@@ -64,7 +67,7 @@ void *pl_json_iter(const json_t *object, void *iter, const char **key,
     json_t **value);
 /*
  * Every member of the object must be in `known` (NULL-terminated), else
- * PL_EINVAL that names `what` and the member.
+ * PL_EINVAL "what.member: unknown member" ("member: …" where what is "").
  */
 enum pl_code pl_json_known(const json_t *object, const char *what,
     const char *const *known, struct pl_err *err);
@@ -89,7 +92,7 @@ bool pl_name_is_suffix(const char *name);
 /* Lends the registrable part of name, or NULL. */
 const char *pl_name_registrable(const char *name);
 
-/* ---- conf.c: libconfuse ---------------------------------------------- */
+/* ---- conf.c: configuration files in libconfuse's syntax ---------------- */
 
 /* What a configuration file may hold; arrays end with a NULL name. */
 enum pl_conf_type { PL_CONF_STR, PL_CONF_INT, PL_CONF_BOOL, PL_CONF_LIST,
@@ -98,21 +101,25 @@ struct pl_conf_spec {
 	const char *name;
 	enum pl_conf_type type;
 	bool titled;				/* SECTION: has a title */
-	const struct pl_conf_spec *inside;	/* SECTION */
+	/* SECTION; NULL: any key is taken as it stands, one value or a
+	 * list, and the caller checks. */
+	const struct pl_conf_spec *inside;
 };
 
 /* What it holds, in file order. */
 struct pl_conf_value {
-	const char *key;
-	const char *file;	/* where it stands */
+	char *key;
+	char *file;		/* where it stands */
 	unsigned line;
+	bool shared;		/* others than its owner may read that file */
+	bool list;		/* written with braces or += */
 	size_t n;		/* 1, or as many as the list has */
-	char **text;		/* INT and BOOL too, already checked: "12", "true" */
+	char **text;		/* INT and BOOL already checked: "12", "true" */
 };
 struct pl_conf_section {
-	const char *type, *title;	/* title NULL where untitled; root: "" */
-	const char *file;
-	unsigned line;		/* of the opening brace, or as near as known */
+	char *type, *title;	/* title NULL where untitled; root: "" */
+	char *file;
+	unsigned line;		/* of its first word */
 	struct pl_conf_value *values;
 	size_t nvalues;
 	struct pl_conf_section *sections;
@@ -121,21 +128,27 @@ struct pl_conf_section {
 
 /* Faults are collected, not thrown: all of them at once for the user. */
 struct pl_faults {
-	struct pl_buf text;	/* "FILE:LINE: KEY: …\n" each */
+	struct pl_buf text;	/* "FILE:LINE: KEY: …\n" each; the first 200 */
 	size_t n;
 };
 void pl_faults_init(struct pl_faults *f);
 void pl_faults_clear(struct pl_faults *f);
+/* line 0 and key NULL are left out of the text. */
 void pl_fault(struct pl_faults *f, const char *file, unsigned line,
     const char *key, const char *fmt, ...) PL_PRINTF(5, 6);
 
 /*
- * Reads a file with its include()s.  Unknown keys and sections, wrong types
- * and repeated keys become faults with their line and what would be right;
- * reading goes on behind them where the syntax allows.  Gives the tree
- * (pl_conf_free, which wipes all text) even where there are faults; *out is
- * NULL only where the file cannot be read.  A file, or the folder it lies
- * in, that group or others may write is a fault.
+ * Reads a file with its include()s, whose paths are relative to the file
+ * they stand in; what a pattern (*, ?, [) matches is read by name, and may
+ * be nothing.
+ * Unknown keys and sections, wrong types and repeated keys become faults with their
+ * line and what would be right; reading goes on behind them, and behind
+ * faults of syntax on the next line.  An untitled section that comes twice
+ * is one section; titles that come twice are two, for the caller to judge.
+ * Gives the tree (pl_conf_free, which wipes all text) even where there are
+ * faults; *out is NULL only where the file cannot be read (PL_EINVAL).  A
+ * file that group or others may write, or in whose folder they may replace
+ * it, is a fault.  Faults never show a value.
  */
 enum pl_code pl_conf_read(struct pl_conf_section **out, const char *path,
     const struct pl_conf_spec *spec, struct pl_faults *faults,
@@ -144,6 +157,11 @@ void pl_conf_free(struct pl_conf_section *root);
 /* Lends the value of a key of this section, or NULL. */
 const struct pl_conf_value *pl_conf_value(const struct pl_conf_section *s,
     const char *key);
+/* "yes", "on", "true" and their opposites, in any case; false: neither. */
+bool pl_conf_bool(bool *out, const char *text);
+/* The word of the list (NULL-terminated) that is most like this one, or
+ * NULL where none is near. */
+const char *pl_nearest(const char *word, const char *const *list);
 
 /* ---- db.c: SQLite ---------------------------------------------------- */
 
