@@ -28,8 +28,9 @@
 #define M_PERSIST .method = "dns-persist-01"
 #define PERSIST M_PERSIST, .domain = D
 #define URI "https://ca.example/a/1"
-#define A130 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
-	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A65 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A130 A65 A65
 
 static const struct {
 	const char *member, *says;
