@@ -433,7 +433,7 @@ walk_challenge(struct walk *w, size_t i)
 	} while (c != '\0');
 }
 
-/* ---- all jobs of a text --------------------------------------------------- */
+/* ---- all jobs of a text ----------------------------------------------- */
 
 struct reading {
 	const char *what;

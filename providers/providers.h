@@ -150,6 +150,13 @@ struct pl_provider {
 	enum pl_code (*open)(void **self, const struct pl_settings *set,
 	    struct pl_err *err);
 	/*
+	 * Optional (NULL): these names will be given to scope() next, so a
+	 * provider can find out about all of them at once.  What fails
+	 * here is told by scope().
+	 */
+	void (*prime)(void *self, const struct pl_call *call,
+	    const char *const *names, size_t n);
+	/*
 	 * Which zone (apex) or host of this account holds `name`: longest
 	 * match among what the account really has.  Writes at most
 	 * PL_NAME_MAX octets.  PL_ENOZONE where none does.  FILE kinds: the

@@ -253,8 +253,10 @@ struct pl_dns_rr {
 	uint8_t section;	/* 1 answer, 2 authority, 3 additional */
 	uint32_t ttl;
 	char *target;		/* CNAME DNAME NS: lower case; SOA: mname; A AAAA: address text */
-	unsigned char *data;	/* TXT: all strings joined; else raw rdata */
+	unsigned char *data;	/* TXT: all strings joined; CAA: the value; names and SOA: NULL; else raw rdata */
 	size_t len;
+	const unsigned char *raw;	/* TXT: rdata as it came, lent with data */
+	size_t rawlen;
 	uint32_t serial, minimum;	/* SOA */
 	unsigned flags;		/* CAA: flags octet */
 	char *tag;		/* CAA: lower case; its value is data */
@@ -281,6 +283,28 @@ enum pl_code pl_tsig_new(struct pl_tsig **out, const char *name,
     struct pl_err *err);
 void pl_tsig_free(struct pl_tsig *t);
 
+/* What a signature is chained to: the MAC of the question. */
+struct pl_tsig_mac {
+	unsigned char mac[64];
+	size_t len;
+};
+/*
+ * Signs n octets of a request in place (msg has room for `size`); gives the new
+ * length, 0 where there is no room.  `now` in seconds since 1970.
+ */
+size_t pl_tsig_sign(const struct pl_tsig *t, unsigned char *msg, size_t n,
+    size_t size, int64_t now, struct pl_tsig_mac *mac);
+/*
+ * Checks an answer: TSIG last, key, algorithm, whole MAC over the
+ * request's MAC, then time.  PL_OK: it is the key holder's, *error is its TSIG
+ * error (0 or PL_DNS_BADTIME, then *skew is the server's clock minus ours, s).
+ * PL_EAUTH: unsigned, and only claims *error (BADKEY, BADSIG, ...).
+ * PL_EPROTO: not to be believed at all.
+ */
+enum pl_code pl_tsig_check(const struct pl_tsig *t, const unsigned char *msg,
+    size_t n, const struct pl_tsig_mac *request, int64_t now,
+    unsigned *error, int64_t *skew, struct pl_err *err);
+
 /*
  * An RFC 2136 UPDATE being built.  Prerequisites and updates may come in
  * any order.  Adders return false, and leave the message as it was, where
@@ -292,24 +316,40 @@ void pl_update_free(struct pl_update *u);
 bool pl_update_require_unused(struct pl_update *u, const char *name);
 bool pl_update_require_set(struct pl_update *u, const char *name,
     unsigned type, const void *data, size_t n); /* value-dependent, one RR a call */
+bool pl_update_require_raw(struct pl_update *u, const char *name,
+    unsigned type, const void *rdata, size_t n); /* the same with rdata as it came */
 bool pl_update_require_no_set(struct pl_update *u, const char *name,
     unsigned type);
+bool pl_update_require_any(struct pl_update *u, const char *name,
+    unsigned type);				/* such a set exists */
 bool pl_update_add(struct pl_update *u, const char *name, unsigned type,
     uint32_t ttl, const void *data, size_t n);	/* TXT: octets; CNAME: text */
 bool pl_update_del(struct pl_update *u, const char *name, unsigned type,
     const void *data, size_t n);		/* exactly this RR */
+size_t pl_update_size(const struct pl_update *u);	/* octets, unsigned */
+/* Writes the message with a random id; gives its length, 0: no room. */
+size_t pl_update_pack(const struct pl_update *u, unsigned char *out,
+    size_t size);
+
+/* ---- dns-peer.c: sockets, no library ------------------------------------ */
 
 /* One server spoken to in blocking exchanges by an account worker. */
 struct pl_dns_peer;
-/* Resolves host with getaddrinfo(3); tries its addresses in order. */
+/* Resolves host with getaddrinfo(3); tries its addresses in order.  tsig is
+ * lent until pl_dns_peer_close; NULL: nothing is signed. */
 enum pl_code pl_dns_peer_open(struct pl_dns_peer **out, const char *host,
     uint16_t port, const struct pl_tsig *tsig, struct pl_err *err);
 void pl_dns_peer_close(struct pl_dns_peer *p);
+/* Answers ignored so far: wrong id, question or signature. */
+size_t pl_dns_peer_strays(const struct pl_dns_peer *p);
+/* Server's clock minus ours in seconds, from the last signed BADTIME. */
+int64_t pl_dns_peer_skew(const struct pl_dns_peer *p);
 /*
  * Sends a question (signed where the peer has a key; UDP, TCP when
  * truncated) and gives the parsed answer.  Answers from other sources, with
  * other ids or questions are ignored until the deadline; TSIG answers are
- * checked for key, algorithm, MAC and time.
+ * checked for key, algorithm, MAC and time.  PL_EAUTH: a TSIG error, which
+ * m->rcode then is.
  */
 enum pl_code pl_dns_ask(struct pl_dns_peer *p, const char *name,
     unsigned type, int64_t deadline, struct pl_dns_msg *m,
@@ -317,7 +357,8 @@ enum pl_code pl_dns_ask(struct pl_dns_peer *p, const char *name,
 /*
  * Many questions at once (at most 64 in flight).  done() is called for
  * each in any order; m is cleared behind it.  A question without an answer
- * before the deadline has code PL_ENET and m empty.
+ * before the deadline has code PL_ENET and m empty.  Returns PL_OK, or the code of
+ * the last question that failed, with err telling why.
  */
 enum pl_code pl_dns_ask_many(struct pl_dns_peer *p, const char *const *names,
     unsigned type, size_t n, int64_t deadline,
@@ -327,8 +368,11 @@ enum pl_code pl_dns_ask_many(struct pl_dns_peer *p, const char *const *names,
 /*
  * Sends UPDATEs in order (UDP up to 512 octets, else one TCP connection,
  * pipelined) and tells each rcode; a TSIG error (BADKEY, BADSIG, BADTIME)
- * is told as rcode.  codes[i] is PL_OK where rcodes[i] is meant.  An answer
- * that fails its TSIG check is never believed.
+ * is told as rcode.  codes[i] is PL_OK where rcodes[i] is meant, PL_EUNDONE
+ * where u[i] was never sent, PL_ENET or PL_EPROTO where it may have been
+ * done.  An answer that fails its TSIG check is never believed.  One small
+ * UPDATE alone may be sent again over UDP: its prerequisites then see its own effect.
+ * Returns PL_OK only if all codes are, else what err tells about.
  */
 enum pl_code pl_dns_update(struct pl_dns_peer *p,
     struct pl_update *const *u, size_t n, int64_t deadline,
@@ -338,5 +382,21 @@ enum pl_code pl_dns_update(struct pl_dns_peer *p,
 
 /* SHA-256 (32 octets), RFC 8555 key authorization digests and the like. */
 void pl_sha256(unsigned char out[32], const void *p, size_t n);
+
+/* Octets that need not lie together. */
+struct pl_part {
+	const void *p;
+	size_t n;
+};
+/* A keyed digest, reused message after message; digest as "sha256". */
+struct pl_hmac;
+enum pl_code pl_hmac_new(struct pl_hmac **out, const char *digest,
+    const void *key, size_t n, struct pl_err *err);
+void pl_hmac_free(struct pl_hmac *h);
+size_t pl_hmac_size(const struct pl_hmac *h);		/* octets, at most 64 */
+void pl_hmac_sum(struct pl_hmac *h, unsigned char out[64],
+    const struct pl_part *parts, size_t n);
+/* Compares without telling by its time where the difference is. */
+bool pl_same_octets(const void *a, const void *b, size_t n);
 
 #endif
