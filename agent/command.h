@@ -42,6 +42,8 @@ struct pl_cli {
 #define PL_TAKES_PUBLISH	0x4	/* -a --ttl --dry-run */
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
+#define PL_TAKES_TOP	0x20	/* --version */
+#define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
 
 struct pl_command {
 	const char *name;
@@ -60,6 +62,7 @@ int pl_cli_parse(struct pl_cli *cli, const struct pl_command *cmd, int argc,
 int pl_cli_globals(struct pl_cli *cli, int *argc, char ***argv);
 void pl_cli_clear(struct pl_cli *cli);
 void pl_cli_help(const struct pl_command *cmd);
+void pl_cli_top_help(void);	/* placard.c: all commands */
 /* Says an error on standard error (and as JSON where asked) and gives the
  * exit status of its code. */
 int pl_cli_fail(const struct pl_cli *cli, const struct pl_err *err);

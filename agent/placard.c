@@ -35,8 +35,8 @@ static const struct pl_command commands[] = {
 	    0, 1, 2, pl_cmd_provider, NULL },
 };
 
-static void
-top_help(void)
+void
+pl_cli_top_help(void)
 {
 	pl_cli_print("usage: placard [-c FILE] [--json] [-q | -v] COMMAND "
 	    "...\n\n");
@@ -63,14 +63,6 @@ dispatch(struct pl_cli *cli, int argc, char **argv)
 	const struct pl_command *cmd;
 	int status;
 
-	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
-		pl_cli_print("placard " PL_VERSION "\n");
-		return 0;
-	}
-	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-		top_help();
-		return 0;
-	}
 	status = pl_cli_globals(cli, &argc, &argv);
 	if (status != -1)
 		return status;
