@@ -318,8 +318,8 @@ all_at_once(void **state)
 		"account b { provider = file\n}\n"
 		"route x.example { account = c }\n"
 		"verify { dnsec = warn }\n",
-		"1: acount: ", "5: dnsec: ", "2: root: missing",
-		"4: account: there is no account"
+		"1: acount: ", "2: root: missing",
+		"4: account: there is no account", "5: dnsec: "
 	} };
 
 	check_cases(state, cases, 1);
