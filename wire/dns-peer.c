@@ -14,9 +14,10 @@
  * the next call.
  *
  * What is believed: an answer that fits the question and, where the peer
- * has a key, is signed.  The one exception is a failure: a TSIG error that
- * arrives unsigned over TCP, which is how servers tell that they do
- * not know the key.  Over TCP, anything that does not fit ends the connection.
+ * has a key, is signed.  The one exception is a failure that arrives unsigned
+ * over TCP: a TSIG error, which is how servers tell that they do not know
+ * the key, and an rcode in answer to a question, as knotd tells that it has no such
+ * zone.  Over TCP, anything that does not fit ends the connection.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -473,9 +474,9 @@ struct asking {
 	unsigned type;
 	size_t n, next, open, answered;
 	int64_t deadline;
-	/* Takes what became of question i; may empty m by taking its content. */
+	struct pl_dns_msg *take;	/* keeps the one answer; NULL: done() */
 	void (*done)(void *ctx, size_t i, enum pl_code code,
-	    struct pl_dns_msg *m);
+	    const struct pl_dns_msg *m);
 	void *ctx;
 	enum pl_code code;		/* of the call */
 	bool dead;			/* nobody answers: stop asking */
@@ -501,9 +502,14 @@ flight_end(struct asking *a, struct flight *f, enum pl_code code,
 		a->dead = true;
 	if (code != PL_OK)
 		a->code = code;
-	a->done(a->ctx, f->l.i, code, m != NULL ? m : &none);
-	if (m != NULL)
-		pl_dns_msg_clear(m);
+	if (m == NULL)
+		m = &none;
+	if (a->take != NULL) {
+		*a->take = *m;
+		return;
+	}
+	a->done(a->ctx, f->l.i, code, m);
+	pl_dns_msg_clear(m);
 }
 
 static bool
@@ -547,6 +553,15 @@ flight_send(struct flight *f)
 		f->due = 1;		/* at once: try elsewhere */
 }
 
+/* A failure without a signature: the UPDATE may have been done. */
+static enum pl_code
+unsigned_update(const struct pl_dns_peer *p, unsigned rcode,
+    struct pl_err *err)
+{
+	return pl_fail(err, PL_EPROTO, "%s: answer is not signed, and says %s",
+	    p->name, pl_dns_rcode_name(rcode));
+}
+
 /* An answer that belongs to the question. */
 static void
 flight_answer(struct asking *a, struct flight *f, unsigned error,
@@ -555,8 +570,11 @@ flight_answer(struct asking *a, struct flight *f, unsigned error,
 	struct pl_dns_msg m = { .rr = NULL };
 	enum pl_code code;
 
-	if (error != 0) {
-		m.rcode = error;
+	m.rcode = error;
+	if (error != 0 && error < PL_DNS_BADSIG) {
+		code = a->update == NULL ? PL_OK : unsigned_update(a->p,
+		    error, a->err);
+	} else if (error != 0) {
 		code = pl_fail(a->err, PL_EAUTH, "%s: TSIG error %s",
 		    a->p->name, pl_dns_rcode_name(error));
 	} else {
@@ -771,47 +789,15 @@ asking_run(struct asking *a)
 
 /* ---- the door -------------------------------------------------------- */
 
-struct ask_one {
-	enum pl_code code;
-	struct pl_dns_msg *m;
-};
-
-static void
-ask_one_done(void *ctx, size_t i, enum pl_code code, struct pl_dns_msg *m)
-{
-	struct ask_one *one = ctx;
-
-	(void)i;
-	one->code = code;
-	*one->m = *m;
-	*m = (struct pl_dns_msg){ .rr = NULL };
-}
-
 enum pl_code
 pl_dns_ask(struct pl_dns_peer *p, const char *name, unsigned type,
     int64_t deadline, struct pl_dns_msg *m, struct pl_err *err)
 {
-	struct ask_one one = { PL_EUNDONE, m };
 	struct asking a = { .p = p, .names = &name, .type = type, .n = 1,
-		.deadline = deadline, .done = ask_one_done, .ctx = &one,
-		.err = err };
+		.deadline = deadline, .take = m, .err = err };
 
 	*m = (struct pl_dns_msg){ .rr = NULL };
 	return asking_run(&a);
-}
-
-struct ask_many {
-	void (*done)(void *ctx, size_t i, enum pl_code code,
-	    const struct pl_dns_msg *m);
-	void *ctx;
-};
-
-static void
-ask_many_done(void *ctx, size_t i, enum pl_code code, struct pl_dns_msg *m)
-{
-	struct ask_many *many = ctx;
-
-	many->done(many->ctx, i, code, m);
 }
 
 enum pl_code
@@ -821,10 +807,8 @@ pl_dns_ask_many(struct pl_dns_peer *p, const char *const *names,
 	const struct pl_dns_msg *m),
     void *ctx, struct pl_err *err)
 {
-	struct ask_many many = { done, ctx };
 	struct asking a = { .p = p, .names = names, .type = type, .n = n,
-		.deadline = deadline, .done = ask_many_done, .ctx = &many,
-		.err = err };
+		.deadline = deadline, .done = done, .ctx = ctx, .err = err };
 
 	return asking_run(&a);
 }
@@ -835,6 +819,7 @@ struct updating {
 	struct pl_update *const *u;
 	enum pl_code *codes;
 	unsigned *rcodes;
+	struct pl_err *err;
 };
 
 static bool
@@ -854,13 +839,15 @@ updating_got(void *ctx, size_t i, unsigned error, const unsigned char *a,
 	struct updating *up = ctx;
 
 	(void)n;
-	up->codes[i] = PL_OK;
+	up->codes[i] = error == 0 || error >= PL_DNS_BADSIG ? PL_OK :
+	    unsigned_update(up->p, error, up->err);
 	up->rcodes[i] = error != 0 ? error : a[3] & 15;
 }
 
 /* One small UPDATE alone. */
 static void
-updating_done(void *ctx, size_t i, enum pl_code code, struct pl_dns_msg *m)
+updating_done(void *ctx, size_t i, enum pl_code code,
+    const struct pl_dns_msg *m)
 {
 	struct updating *up = ctx;
 
@@ -873,7 +860,7 @@ pl_dns_update(struct pl_dns_peer *p, struct pl_update *const *u, size_t n,
     int64_t deadline, enum pl_code *codes, unsigned *rcodes,
     struct pl_err *err)
 {
-	struct updating up = { p, u, codes, rcodes };
+	struct updating up = { p, u, codes, rcodes, err };
 	struct post t = { .p = p, .n = n, .make = updating_make,
 		.got = updating_got, .ctx = &up };
 	enum pl_code code;
@@ -896,5 +883,7 @@ pl_dns_update(struct pl_dns_peer *p, struct pl_update *const *u, size_t n,
 		if (t.win[i].sent == t.win[i].len + 2)
 			codes[t.win[i].i] = code;
 	post_clear(&t);
+	for (i = 0; i < n && code == PL_OK; i++)
+		code = codes[i];
 	return code;
 }
