@@ -4,8 +4,8 @@
 /*
  * One DNS server, spoken to in blocking exchanges.
  *
- * An exchange starts over UDP, from a connected socket of its own, so that
- * the kernel picks a random port and lets no other source through.  It is
+ * An exchange starts over UDP, from a connected socket (without a key: one of
+ * its own), so that the kernel picks a random port and lets no other source through.  It is
  * repeated after PEER_FIRST_MS and twice that, at the server's addresses in turn,
  * and goes to TCP when the answer is truncated, when PEER_STRAYS answers did not
  * fit, when the answer claims a TSIG error without a signature, and when UDP
@@ -481,9 +481,17 @@ struct asking {
 	enum pl_code code;		/* of the call */
 	bool dead;			/* nobody answers: stop asking */
 	struct pl_err *err;
-	struct flight *f;
+	struct flight *f, *posted;	/* posted: the one that is over TCP */
 	size_t nf;
 };
+
+static void
+flight_close(struct flight *f)
+{
+	if (f->fd >= 0)
+		(void)close(f->fd);
+	f->fd = -1;
+}
 
 static void
 flight_end(struct asking *a, struct flight *f, enum pl_code code,
@@ -491,9 +499,9 @@ flight_end(struct asking *a, struct flight *f, enum pl_code code,
 {
 	struct pl_dns_msg none = { .rr = NULL };
 
-	if (f->fd >= 0)
-		(void)close(f->fd);
-	f->fd = -1;
+	/* Signed questions need no new port: the next one takes this. */
+	if (a->p->tsig == NULL || code != PL_OK)
+		flight_close(f);
 	f->due = 0;
 	a->open--;
 	if (code == PL_OK || code == PL_EAUTH)
@@ -534,15 +542,12 @@ flight_open(struct asking *a, struct flight *f)
 {
 	const struct peer_addr *to = &a->p->addr[f->addr];
 
-	if (f->fd >= 0)
-		(void)close(f->fd);
+	flight_close(f);
 	f->fd = socket(to->sa.ss_family,
 	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (f->fd >= 0 &&
-	    connect(f->fd, (const struct sockaddr *)&to->sa, to->len) != 0) {
-		(void)close(f->fd);
-		f->fd = -1;
-	}
+	    connect(f->fd, (const struct sockaddr *)&to->sa, to->len) != 0)
+		flight_close(f);
 }
 
 static void
@@ -586,44 +591,40 @@ flight_answer(struct asking *a, struct flight *f, unsigned error,
 	flight_end(a, f, code, &m);
 }
 
-/* The one flight that is handed to post_run. */
-struct flight_post {
-	struct asking *a;
-	struct flight *f;
-};
-
 static bool
-flight_post_make(void *ctx, size_t i, struct letter *l)
+flight_make(void *ctx, size_t i, struct letter *l)
 {
-	struct flight_post *fp = ctx;
+	struct asking *a = ctx;
 
 	(void)i;
-	if (!flight_write(fp->a, fp->f))
+	if (!flight_write(a, a->posted))
 		return false;
-	*l = fp->f->l;
+	*l = a->posted->l;
 	l->msg = pl_memdup(l->msg, l->len);
 	return true;
 }
 
 static void
-flight_post_got(void *ctx, size_t i, unsigned error, const unsigned char *p,
+flight_got(void *ctx, size_t i, unsigned error, const unsigned char *p,
     size_t n)
 {
-	struct flight_post *fp = ctx;
+	struct asking *a = ctx;
 
 	(void)i;
-	fp->f->addr = fp->a->p->cur;
-	flight_answer(fp->a, fp->f, error, p, n);
+	a->posted->addr = a->p->cur;
+	flight_answer(a, a->posted, error, p, n);
 }
 
+/* Over TCP, while all others wait. */
 static void
 flight_tcp(struct asking *a, struct flight *f)
 {
-	struct flight_post fp = { a, f };
-	struct post t = { .p = a->p, .n = 1, .make = flight_post_make,
-		.got = flight_post_got, .ctx = &fp };
-	enum pl_code code = post_run(&t, a->deadline, a->err);
+	struct post t = { .p = a->p, .n = 1, .make = flight_make,
+		.got = flight_got, .ctx = a };
+	enum pl_code code;
 
+	a->posted = f;
+	code = post_run(&t, a->deadline, a->err);
 	if (code != PL_OK)
 		flight_end(a, f, code, NULL);
 	post_clear(&t);
@@ -669,8 +670,7 @@ flight_read(struct asking *a, struct flight *f)
 	if (k < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (k < 0) {			/* nobody listens there */
-		(void)close(f->fd);
-		f->fd = -1;
+		flight_close(f);
 		flight_again(a, f);
 		return;
 	}
@@ -708,9 +708,10 @@ asking_fill(struct asking *a)
 		if (f->due != 0)
 			continue;
 		f->l = (struct letter){ .i = a->next++ };
-		f->fd = -1;
 		f->tries = f->strays = 0;
 		f->plain = false;
+		if (f->addr != a->p->cur)
+			flight_close(f);
 		f->addr = a->p->cur;
 		a->open++;
 		if (a->dead) {
@@ -719,7 +720,8 @@ asking_fill(struct asking *a)
 			flight_end(a, f, pl_fail(a->err, PL_EINVAL,
 			    "message: a name in it is not one"), NULL);
 		} else {
-			flight_open(a, f);
+			if (f->fd < 0)
+				flight_open(a, f);
 			flight_send(f);
 		}
 	}
@@ -774,8 +776,12 @@ asking_due(struct asking *a)
 static enum pl_code
 asking_run(struct asking *a)
 {
+	struct flight *f;
+
 	a->nf = a->n < PEER_FLIGHTS ? a->n : PEER_FLIGHTS;
 	a->f = pl_array(a->nf + 1, sizeof(*a->f));
+	for (f = a->f; f < a->f + a->nf; f++)
+		f->fd = -1;
 	a->code = PL_OK;
 	while (a->next < a->n || a->open > 0) {
 		asking_fill(a);
@@ -783,6 +789,8 @@ asking_run(struct asking *a)
 			asking_poll(a);
 		asking_due(a);
 	}
+	for (f = a->f; f < a->f + a->nf; f++)
+		flight_close(f);
 	free(a->f);
 	return a->code;
 }
