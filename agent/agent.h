@@ -260,8 +260,8 @@ enum pl_code pl_journal_removed(struct pl_journal *j, struct pl_row *row,
 struct pl_row_query {
 	const char *job;
 	int64_t before;			/* created before (wall ms) */
-	enum pl_kind kind;		/* with record */
-	const char *record;		/* name or record equals */
+	const char *record;		/* what was asked for; with the next three */
+	enum pl_kind kind;
 	const char *value;
 	size_t value_len;
 	const char *account;
@@ -290,6 +290,10 @@ struct pl_engine;
 struct pl_job_run;
 struct pl_task;
 
+/* Where a target stands; at rest from PL_T_DONE on. */
+enum pl_phase { PL_T_NEW, PL_T_SCOPE, PL_T_READY, PL_T_CALL, PL_T_DONE,
+	PL_T_GONE, PL_T_FAILED };
+
 /* One account's share of a task. */
 struct pl_target {
 	struct pl_task *task;
@@ -297,7 +301,9 @@ struct pl_target {
 	char *scope;
 	char *name;			/* where to publish, aliases followed */
 	struct pl_row row;
-	enum pl_state state;
+	enum pl_phase phase;
+	bool probing;			/* no route: is it this account's? */
+	bool maybe;			/* an add was sent whose answer was lost */
 	unsigned attempts;		/* calls that carried it */
 	unsigned fails;			/* failures in a row */
 	int64_t not_before;		/* mono ms */
@@ -311,6 +317,7 @@ struct pl_task {
 	const struct pl_challenge *ch;
 	uint32_t seq;
 	enum pl_state state;
+	enum pl_state told;		/* what `changed` was told last */
 	struct pl_target *targets;
 	size_t n;
 	int64_t published, visible, removed;	/* wall ms */
@@ -318,7 +325,11 @@ struct pl_task {
 	size_t nverdicts;
 	char *zone;
 	bool looking;			/* the check worker has it */
-	unsigned attempts;
+	uint32_t look;			/* its number there */
+	bool look_once;
+	bool removing;
+	bool resting;			/* nothing more to do for it */
+	unsigned attempts;		/* looks */
 	struct pl_err err;		/* code PL_OK: none */
 };
 struct pl_job_run {
@@ -328,7 +339,8 @@ struct pl_job_run {
 	int64_t started;		/* mono ms */
 	size_t open;			/* tasks that still work */
 	bool removing;
-	void *user;
+	bool cancelled;
+	struct pl_engine *user;
 };
 
 /* How jobs are run. */
@@ -343,7 +355,7 @@ struct pl_engine_opts {
 	bool wait;			/* look for visibility */
 	unsigned tries;			/* tries of a passing fault; 0: until the deadline */
 	/* A task's state or verdicts changed; may be NULL. */
-	void (*changed)(void *ctx, const struct pl_task *t);
+	void (*changed)(void *ctx, const struct pl_task *t, enum pl_state before);
 	void *ctx;
 };
 enum pl_code pl_engine_new(struct pl_engine **out,
@@ -357,6 +369,8 @@ struct pl_pool *pl_engine_pool(struct pl_engine *e);
  */
 struct pl_job_run *pl_engine_present(struct pl_engine *e, struct pl_job *job,
     int64_t timeout_ms);
+/* Finds the accounts and does nothing: what present would do. */
+struct pl_job_run *pl_engine_plan(struct pl_engine *e, struct pl_job *job);
 /* Only looks (no journal, no account). once: a single look. */
 struct pl_job_run *pl_engine_verify(struct pl_engine *e, struct pl_job *job,
     int64_t timeout_ms, bool once);

@@ -63,7 +63,7 @@ void
 pl_time_format(char out[PL_TIME_TEXT], int64_t wall_ms)
 {
 	int ms = (int)(((wall_ms % 1000) + 1000) % 1000);
-	time_t sec = (time_t)((wall_ms - ms) / 1000);
+	time_t sec = (time_t)(wall_ms / 1000 - (wall_ms % 1000 < 0));
 	struct tm tm;
 	size_t len;
 

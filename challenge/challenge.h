@@ -151,7 +151,9 @@ enum pl_code pl_record_path(const char *path, struct pl_err *err);
 /* What one server (or web address) answered. */
 enum pl_answer { PL_ANS_NONE, PL_ANS_PRESENT, PL_ANS_ABSENT, PL_ANS_STALE,
 	PL_ANS_REFUSED, PL_ANS_LAME, PL_ANS_TIMEOUT, PL_ANS_BOGUS,
-	PL_ANS_ERROR, PL_NANSWERS };
+	PL_ANS_ERROR,
+	PL_ANS_UNREACHABLE,	/* no route to its family or network from here: left out */
+	PL_NANSWERS };
 const char *pl_answer_name(enum pl_answer a);	/* "present", "stale", ... */
 
 struct pl_verdict {

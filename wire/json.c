@@ -129,11 +129,11 @@ json_string_end(const char *p, const char *end)
 static const char *
 json_key_of(const char *text, size_t n, int pos, int *len)
 {
-	const char *p = text, *end, *key = NULL, *from;
+	const char *p = text, *end = text + n, *stop, *key = NULL, *from;
 
 	*len = 0;
-	end = text + (pos > 0 && (size_t)pos < n ? (size_t)pos : n);
-	while (p < end) {
+	stop = text + (pos > 0 && (size_t)pos < n ? (size_t)pos : n);
+	while (p < stop) {
 		if (*p != '"') {
 			p++;
 			continue;

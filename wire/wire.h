@@ -380,6 +380,72 @@ enum pl_code pl_dns_update(struct pl_dns_peer *p,
     struct pl_update *const *u, size_t n, int64_t deadline,
     enum pl_code *codes, unsigned *rcodes, struct pl_err *err);
 
+/* ---- http.c: libcurl -------------------------------------------------- */
+
+/* What does not block: fetches without a credential, for the verifier. */
+
+struct pl_url {
+	char *url;		/* whole, normalised, without a fragment */
+	char *scheme;		/* "http" or "https" */
+	char *host;		/* as in the URL, lower case; IPv6 in brackets */
+	uint16_t port;		/* the scheme's where none is given */
+};
+/*
+ * Resolves `ref` against `base` (NULL: ref must be absolute).  PL_EREMOTE for
+ * what is no http or https URL, carries user information, or is longer than
+ * 2,000 octets.  Gives (pl_url_clear).
+ */
+enum pl_code pl_url_resolve(struct pl_url *out, const char *base,
+    const char *ref, struct pl_err *err);
+void pl_url_clear(struct pl_url *u);
+
+/* Is it loopback, private, link-local, multicast or otherwise no address of
+ * the public internet?  addr: text; what is no address is not public. */
+bool pl_addr_public(const char *addr);
+
+struct pl_get {
+	const char *url;
+	const char *address;	/* connect to exactly this one */
+	uint16_t port;		/* at this port */
+	bool local;		/* it may be a local one */
+	bool unverified;	/* https: whatever certificate it shows will do */
+	const char *accept;	/* header Accept, or NULL */
+	const void *post;	/* body of a POST, or NULL: a GET */
+	size_t post_len;
+	const char *post_type;
+	int64_t timeout_ms;	/* the whole of it */
+	size_t max_body;	/* octets; PL_ELIMIT beyond */
+};
+/* How it ended; lent for the call. */
+struct pl_got {
+	enum pl_code code;	/* PL_OK: an answer came; PL_ENET, PL_ELIMIT, PL_EPROTO */
+	struct pl_err err;
+	bool timeout, refused, noroute;	/* PL_ENET: which */
+	unsigned status;
+	const char *location;	/* or NULL */
+	const char *type;	/* Content-Type, or NULL */
+	const char *body;
+	size_t len;
+	uint32_t ms;
+};
+struct pl_web;
+struct pl_fetch;
+/* Loads and starts the library: the first takes some milliseconds. */
+enum pl_code pl_web_new(struct pl_web **out, struct pl_err *err);
+void pl_web_free(struct pl_web *w);		/* done() is not called any more */
+/*
+ * Starts a fetch: no redirect is followed, no proxy, cookie, netrc or
+ * credential is used.  done() is called once from pl_web_run, behind which
+ * the fetch is gone.
+ */
+enum pl_code pl_web_get(struct pl_web *w, const struct pl_get *g,
+    void (*done)(void *ctx, const struct pl_got *got), void *ctx,
+    struct pl_fetch **out, struct pl_err *err);
+void pl_fetch_cancel(struct pl_fetch *f);	/* NULL is allowed */
+int pl_web_fd(const struct pl_web *w);		/* to poll for reading */
+/* Does what is due; milliseconds until it wants to be called anyway, or -1. */
+int pl_web_run(struct pl_web *w);
+
 /* ---- crypto.c: OpenSSL ----------------------------------------------- */
 
 /* SHA-256 (32 octets), RFC 8555 key authorization digests and the like. */
@@ -400,5 +466,81 @@ void pl_hmac_sum(struct pl_hmac *h, unsigned char out[64],
     const struct pl_part *parts, size_t n);
 /* Compares without telling by its time where the difference is. */
 bool pl_same_octets(const void *a, const void *b, size_t n);
+
+/* ---- http.c: libcurl, calls that carry a credential -------------------- */
+
+/*
+ * One credential's connections to one endpoint (reused, HTTP/2 where
+ * offered).  https, or http to a loopback host only; certificate verified,
+ * no redirect followed (3xx is an answer like any other), no proxy, netrc or
+ * cookies, TLS 1.2 at least; connect 10 s, less than 100 octets a second
+ * for 10 s ends a call; bodies are counted and end at PL_LIM_BODY, headers
+ * at 64 KiB.
+ */
+struct pl_http;
+struct pl_http_opts {
+	const char *endpoint;	/* scheme, host and port, no path */
+	const char *ca_file;	/* NULL: the system's */
+	int64_t timeout_ms;	/* of one call; 0: 60 s */
+	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
+};
+enum pl_code pl_http_open(struct pl_http **out,
+    const struct pl_http_opts *o, struct pl_err *err);
+void pl_http_close(struct pl_http *h);
+
+struct pl_http_header {
+	const char *name;
+	const char *value;		/* or prefix for the secret: "Bearer " */
+	const struct pl_secret *secret;	/* or NULL */
+};
+struct pl_http_req {
+	const char *method;		/* GET POST PUT PATCH DELETE */
+	const char *target;		/* path and query, already escaped: "/v1/zones?name=x" */
+	const struct pl_http_header *headers;	/* ends with a NULL name; may be NULL */
+	const void *body;		/* may be NULL */
+	size_t body_len;
+	const char *content_type;
+};
+struct pl_http_res {
+	enum pl_code code;	/* PL_OK: a status came and the body is whole */
+	struct pl_err err;
+	int status;
+	struct pl_buf body;
+	struct pl_buf headers;	/* raw, for pl_http_header_get */
+	int64_t retry_after;	/* ms, from seconds or a date (RFC 9110 10.2.3); at most 1 h; 0: none */
+	int64_t date;		/* the server's Date, wall ms; 0: none */
+	bool sent;		/* the request may have reached the server */
+};
+void pl_http_res_clear(struct pl_http_res *r);
+/*
+ * A call until its end or the deadline (pl_mono_ms).  PL_ENET for what may
+ * pass (names host and reason), PL_EPROTO for a body or header over its limit, PL_EINVAL for a
+ * header with CR, LF or NUL.  Any HTTP status is PL_OK.
+ */
+enum pl_code pl_http_call(struct pl_http *h, const struct pl_http_req *req,
+    struct pl_http_res *res, int64_t deadline, struct pl_err *err);
+/* n calls, at most `parallel` at once (HTTP/2 streams or connections);
+ * each res has its own code.  PL_OK where all have PL_OK. */
+enum pl_code pl_http_many(struct pl_http *h, const struct pl_http_req *req,
+    struct pl_http_res *res, size_t n, unsigned parallel, int64_t deadline,
+    struct pl_err *err);
+/* Lends the first header of this name (any case), or NULL. */
+const char *pl_http_header_get(const struct pl_http_res *r,
+    const char *name, char *out, size_t size);
+/* Appends s percent-encoded (RFC 3986 unreserved stay; `slash` keeps "/"). */
+void pl_url_escape(struct pl_buf *b, const char *s, bool slash);
+/* application/x-www-form-urlencoded: "&name=value". */
+void pl_form_add(struct pl_buf *b, const char *name, const char *value);
+void pl_form_add_secret(struct pl_buf *b, const char *name,
+    const struct pl_secret *secret);
+/* The usual meaning of a status for a failure: 401 403 auth, 408 5xx
+ * network, 429 limit, 409 412 conflict, 404 and other 4xx refused. */
+enum pl_code pl_http_code(int status);
+/*
+ * A page link that an API gave: its path and query if scheme, host and port
+ * are those of the endpoint; else PL_EPROTO.  Appends.
+ */
+enum pl_code pl_http_same_host(struct pl_http *h, const char *url,
+    struct pl_buf *target, struct pl_err *err);
 
 #endif
