@@ -298,7 +298,8 @@ size_t pl_tsig_sign(const struct pl_tsig *t, unsigned char *msg, size_t n,
  * Checks an answer: TSIG last, key, algorithm, whole MAC over the
  * request's MAC, then time.  PL_OK: it is the key holder's, *error is its TSIG
  * error (0 or PL_DNS_BADTIME, then *skew is the server's clock minus ours, s).
- * PL_EAUTH: unsigned, and only claims *error (BADKEY, BADSIG, ...).
+ * PL_EAUTH: unsigned, and only claims *error: BADKEY, BADSIG, ..., or, where
+ * it has no TSIG record at all, its rcode, if that is a failure.
  * PL_EPROTO: not to be believed at all.
  */
 enum pl_code pl_tsig_check(const struct pl_tsig *t, const unsigned char *msg,
@@ -349,7 +350,8 @@ int64_t pl_dns_peer_skew(const struct pl_dns_peer *p);
  * truncated) and gives the parsed answer.  Answers from other sources, with
  * other ids or questions are ignored until the deadline; TSIG answers are
  * checked for key, algorithm, MAC and time.  PL_EAUTH: a TSIG error, which
- * m->rcode then is.
+ * m->rcode then is.  An unsigned answer can only be a failure: a TSIG error, or PL_OK
+ * with an rcode and nothing else.
  */
 enum pl_code pl_dns_ask(struct pl_dns_peer *p, const char *name,
     unsigned type, int64_t deadline, struct pl_dns_msg *m,

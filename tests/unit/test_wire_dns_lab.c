@@ -179,7 +179,7 @@ lab_named(struct lab *s, const char *const *zones, const char *conf)
 	pl_buf_addf(&b, "options { directory \"%s\"; pid-file none; "
 	    "lock-file none; session-keyfile none; listen-on port %u { "
 	    "127.0.0.1; }; listen-on-v6 { none; }; recursion no; "
-	    "dnssec-validation no; notify no; };\ncontrols {};\n"
+	    "dnssec-validation no; notify no; max-records-per-type 0; };\ncontrols {};\n"
 	    "key \"" LAB_NAME "\" { algorithm hmac-sha256; secret \"" LAB_KEY
 	    "\"; };\nkey \"long.\" { algorithm hmac-sha384; secret \"" LAB_KEY
 	    "\"; };\nkey \"short.\" { algorithm hmac-sha224; secret \"" LAB_KEY
