@@ -161,6 +161,8 @@ present_start(struct present *p, struct pl_cli *cli)
 		return status;
 	status = pl_session_open(&p->s, cli, cli->dry_run ? PL_JOURNAL_NONE :
 	    PL_JOURNAL_WRITE, wait, all_files(jobs, n));
+	if (status == -1)
+		status = pl_cli_allowed(cli, p->s.config, jobs, n);
 	if (status == -1 && cli->dry_run)
 		status = dry_run(&p->s, jobs, n);
 	if (status != -1) {

@@ -72,6 +72,9 @@ int pl_cli_usage(const struct pl_cli *cli, const char *fmt, ...)
 int pl_cli_config(const struct pl_cli *cli, struct pl_config **out);
 /* The jobs of the command line; a status, or -1 to go on. */
 int pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n);
+/* May these records be written at all?  A status, or -1 to go on. */
+int pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
+    const struct pl_job *jobs, size_t n);
 /* Writes to standard output; false where that failed (a status 6 then). */
 void pl_cli_print(const char *fmt, ...) PL_PRINTF(1, 2);
 void pl_cli_print_json(json_t *j);		/* keeps j */

@@ -138,6 +138,23 @@ pl_cli_usage(const struct pl_cli *cli, const char *fmt, ...)
 	return PL_USAGE;
 }
 
+/* As JSON each fault is an object of its own. */
+static void
+print_faults(const struct pl_cli *cli, const char *text)
+{
+	struct pl_err err;
+	const char *end;
+
+	if (!cli->json) {
+		fputs(text, stderr);
+		return;
+	}
+	for (; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+		pl_fail(&err, PL_EINVAL, "%.*s", (int)(end - text), text);
+		pl_cli_fail(cli, &err);
+	}
+}
+
 int
 pl_cli_config(const struct pl_cli *cli, struct pl_config **out)
 {
@@ -150,10 +167,7 @@ pl_cli_config(const struct pl_cli *cli, struct pl_config **out)
 	pl_faults_init(&faults);
 	code = pl_config_load(out, cli->config, &faults, &err);
 	if (code != PL_OK && faults.n > 0) {
-		fputs(faults.text.data, stderr);
-		pl_fail(&err, PL_EINVAL, "%s", faults.text.data);
-		if (cli->json)
-			status = pl_cli_fail(cli, &err);
+		print_faults(cli, faults.text.data);
 		status = pl_code_exit(PL_EINVAL);
 	} else if (code != PL_OK)
 		status = pl_cli_fail(cli, &err);
@@ -488,4 +502,56 @@ pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n)
 	/* Whatever is wrong with it, it is the job file. */
 	err.code = PL_EINVAL;
 	return pl_cli_fail(cli, &err);
+}
+
+/* Names that any account may write, all together. */
+static const char **
+all_patterns(const struct pl_config *c)
+{
+	const char **list = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->naccounts; i++) {
+		char **p = c->accounts[i].allow_names;
+
+		for (; p != NULL && *p != NULL; p++) {
+			list = pl_grow(list, n + 2, sizeof(*list));
+			list[n++] = *p;
+			list[n] = NULL;
+		}
+	}
+	return list;
+}
+
+int
+pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
+    const struct pl_job *jobs, size_t n)
+{
+	const char **patterns = all_patterns(c);
+	struct pl_err err;
+	int status = -1;
+
+	for (size_t i = 0; i < n && status == -1; i++) {
+		for (size_t k = 0; k < jobs[i].n && status == -1; k++) {
+			const struct pl_challenge *ch = &jobs[i].challenges[k];
+
+			pl_err_clear(&err);
+			if (ch->kind == PL_NOTHING || pl_record_allowed(
+			    ch->kind, ch->record, ch->value, ch->value_len,
+			    ch->method == PL_DNS_TXT_TOKEN, patterns, &err) ==
+			    PL_OK)
+				continue;
+			err.code = PL_EINVAL;
+			if (cli->jobs == NULL) {
+				status = pl_cli_usage(cli, "%s", err.text);
+				break;
+			}
+			pl_prefix(&err, "%s: job %s: challenges[%zu].%s",
+			    cli->jobs, jobs[i].id, k,
+			    ch->kind == PL_FILE ? "path" : "name");
+			status = pl_cli_fail(cli, &err);
+		}
+	}
+	free(patterns);
+	return status;
 }
