@@ -145,6 +145,40 @@ enum pl_code pl_record_value(enum pl_kind kind, const char *name,
  * component [A-Za-z0-9_-]{1,128}, in both with or without .txt, .html, .htm.
  */
 enum pl_code pl_record_path(const char *path, struct pl_err *err);
+/* ---- CAA (RFC 8659, RFC 8657; no network here) --------------------------- */
+
+struct pl_caa_rr {
+	unsigned flags;
+	const char *tag;	/* lower case */
+	const char *value;
+	size_t len;
+};
+/* What is published at one name, aliases followed. */
+struct pl_caa_set {
+	const char *failed;	/* why it could not be looked up ("SERVFAIL"), or NULL */
+	const struct pl_caa_rr *rr;
+	size_t n;
+};
+struct pl_caa_ask {
+	const char *domain;	/* A-labels, without "*." */
+	bool wildcard;
+	const char *ca;		/* "sectigo.com"; several: "a.example,b.example" */
+	const char *account_uri;	/* NULL: not known */
+	const char *methods;	/* RFC 8657 labels that will do, "dns-01,ca-tbr-7"; NULL: not known */
+};
+enum pl_caa { PL_CAA_WAIT, PL_CAA_ALLOWED, PL_CAA_FORBIDDEN, PL_CAA_FAILED };
+/*
+ * Climbs from the domain towards the root to the first name with CAA
+ * records and says whether that CA may issue.  lookup() lends the set of a
+ * name until the end of the call, or returns false: not known yet (WAIT).
+ * Appends to text, in words, by which record at which name, and what
+ * record would allow it.  A failed lookup is FAILED, as it is at the CA.
+ */
+enum pl_caa pl_caa_climb(const struct pl_caa_ask *a,
+    bool (*lookup)(void *ctx, const char *name, struct pl_caa_set *set),
+    void *ctx, struct pl_buf *text);
+/* The label of RFC 8657 or BR 2.2.8 that a CA goes by; NULL: none. */
+const char *pl_caa_label(enum pl_method m);
 
 /* ---- verification (DESIGN.md section 7) -------------------------------- */
 

@@ -532,8 +532,9 @@ hop_compare(struct pl_verifier *v, struct hop *h, const struct tally *t)
 	if (t->present == 0 || t->absent == 0 || t->asking > 0)
 		return true;
 	if (h->zone->given && h->zone->name[1] == '\0') {
-		for (size_t i = 0; i < h->zone->n && h->apex == NULL; i++)
+		for (size_t i = 0; i < h->zone->n && !h->learnt; i++)
 			if (h->seen[i].answer == PL_ANS_PRESENT) {
+				h->learnt = true;
 				h->learn = query_ask(v, h->zone->s[i].peer,
 				    h->name, PL_DNS_SOA, 0, learn_soa, h);
 				return false;

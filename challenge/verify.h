@@ -312,6 +312,7 @@ struct hop {
 	char *target;		/* alias, or NULL */
 	char *apex;		/* the zone, as an answer has named it, or NULL */
 	struct query *learn;	/* asks for the zone, or its servers */
+	bool learnt;		/* the zone was asked for, once */
 	struct want want;
 	struct want serials;
 	bool zone_only;		/* WHERE: name is the record's parent */

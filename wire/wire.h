@@ -128,7 +128,7 @@ struct pl_conf_section {
 
 /* Faults are collected, not thrown: all of them at once for the user. */
 struct pl_faults {
-	struct pl_buf text;	/* "FILE:LINE: KEY: …\n" each; the first 200 */
+	struct pl_buf text;	/* "FILE:LINE: KEY: …\n" each, by line; the first 200 */
 	size_t n;
 };
 void pl_faults_init(struct pl_faults *f);

@@ -32,7 +32,7 @@
 
 #include "challenge.h"
 
-#define LAB_PIDS 16
+#define LAB_PIDS 32
 
 struct lab {
 	char dir[64];
