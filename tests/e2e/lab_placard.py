@@ -118,11 +118,11 @@ class Placard:
             if v is not None}
         return self
 
-    def rfc2136(self, name, server, key=None, **options):
+    def rfc2136(self, name, peer, key=None, **options):
         """The account of a NameServer or Liar."""
-        key = key or server.key
+        key = key or peer.key
         settings = {
-            "server": server.where(), "key_name": key.name,
+            "server": peer.where(), "key_name": key.name,
             "key_algorithm": key.algorithm,
             "key_secret_file": self.secret_file(f"{name}.secret",
                                                 key.secret)}

@@ -279,7 +279,7 @@ def test_run_shows_the_record_to_the_command(bed):
 
 def test_run_passes_arguments_as_they_are(bed):
     odd = ["a b", "$HOME", "*", "--", "-m", "'", '"', ""]
-    done = bed.placard.ok("run", *bed.dns01(), "--no-wait", "--",
+    done = bed.placard.ok("run", *bed.dns01(), "--",
                           "/usr/bin/printf", "<%s>", *odd)
     assert "".join(f"<{a}>" for a in odd) in done.out
 

@@ -217,3 +217,12 @@ def test_file_with_other_bytes_is_not_it(http, tmp_path):
     seen = answers(done.challenges[0])
     assert seen["127.0.0.11"] == "present"
     assert seen["127.0.0.12"] != "present"
+
+
+def test_run_with_a_file(http, tmp_path):
+    done = http.run("run", *HTTP, "--timeout", "10", "--", "/usr/bin/curl",
+                    "-sf", "http://site.one.test/.well-known/acme-challenge/"
+                    "tok-en_0123456789")
+    assert done.status == 0, done
+    assert "tok-en_0123456789.thumb" in done.out
+    assert lab.tree(tmp_path / "r11") == {} == lab.tree(tmp_path / "r12")
