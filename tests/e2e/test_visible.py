@@ -119,6 +119,7 @@ def world(namespace, tmp_path):
             placard = lab.Placard(tmp_path / "p", ns=namespace)
             placard.rfc2136("lab", primary).route("one.test", "lab")
             placard.verify["resolvers"] = ["127.0.0.1"]
+            placard.verify["site-local"] = True
             for name in ("11", "12"):
                 placard.account("web" + name, "file",
                                 root=str(tmp_path / ("r" + name)))
