@@ -59,6 +59,7 @@ def test_waits_for_a_lagging_secondary(tmp_path):
         placard.servers(primary.where(), where)
         # Two changes in a row: named holds the second NOTIFY back.
         primary.seed("one.test", "x.one.test", "1")
+        lab.wait_for(lambda: secondary.texts("x.one.test"), "told of x")
         done = placard.json("present", "-m", "dns-01", "-d", "one.test",
                             "--value", lab.value())
         assert done.status == 0, done
