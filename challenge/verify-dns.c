@@ -60,7 +60,8 @@ hop_leave(struct pl_verifier *v, struct hop *h)
 	want_stop(&h->want);
 	want_stop(&h->serials);
 	query_cancel(v, h->learn);
-	h->learn = NULL;
+	query_cancel(v, h->probe);
+	h->learn = h->probe = NULL;
 	if (h->zone == NULL)
 		return;
 	for (size_t i = 0; h->seen != NULL && i < h->zone->n; i++) {
@@ -86,8 +87,21 @@ hops_cut(struct pl_verifier *v, struct check *c, unsigned keep)
 		free(h->name);
 		free(h->target);
 		free(h->apex);
+		free(h->sibling);
+		free(h->maybe);
 		free(h);
 	}
+}
+
+const char *
+hop_zone(const struct hop *h)
+{
+	if (h->apex != NULL)
+		return h->apex;
+	if (h->zone == NULL || h->zone->recursive ||
+	    h->zone->name[h->zone->given] == '\0')
+		return NULL;
+	return h->zone->name + h->zone->given;
 }
 
 static unsigned
@@ -166,6 +180,80 @@ seen_silence(struct check *c, struct seen *s, const struct reply *r)
 	}
 }
 
+/* Is it the zone that is looked for, and not a value? */
+static bool
+zone_look(const struct check *c)
+{
+	return c->look == PL_LOOK_WHERE || c->look == PL_LOOK_CHECK;
+}
+
+static unsigned
+hop_type(const struct hop *h)
+{
+	if (zone_look(h->check))
+		return PL_DNS_SOA;
+	return h->check->kind == PL_CNAME ? PL_DNS_CNAME : PL_DNS_TXT;
+}
+
+/* The name itself tells nothing of its zone: its parent is asked. */
+static void
+hop_ask_parent(struct hop *h, struct seen *s)
+{
+	h->zone_only = true;
+	s->asked = false;
+	h->check->again = true;
+}
+
+static void
+probe_done(struct pl_verifier *v, struct query *q, const struct reply *r)
+{
+	struct hop *h = q->owner;
+	struct check *c = h->check;
+	struct judged j;
+
+	h->probe = NULL;
+	h->probed = true;
+	if (r->end == Q_ANSWER) {
+		judge(&j, r->msg, h->sibling, q->type, NULL, NULL, 0);
+		h->wild = strcmp(j.alias, h->maybe) == 0 && !j.dname;
+	}
+	if (h->wild)
+		check_find(c, "alias", PL_MARK_INFO, "%s: a wildcard leads "
+		    "to %s; a record of its own will stand before that",
+		    h->name, h->maybe);
+	for (size_t i = 0; h->seen != NULL && i < h->zone->n; i++)
+		h->seen[i].asked = false;
+	c->again = true;
+	check_ripe(v, c);
+}
+
+/*
+ * Is the alias meant for this name, or does a wildcard cover it?  A name
+ * beside it that nobody has made tells.  False: not known yet.
+ */
+static bool
+alias_meant(struct pl_verifier *v, struct hop *h, struct seen *s,
+    const char *alias)
+{
+	char label[17];
+	struct pl_buf b;
+
+	if (hop_index(h) > 0 || h->probed)
+		return true;
+	if (h->probe != NULL)
+		return false;
+	pl_random_name(label, sizeof(label) - 1);
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_addf(&b, "%s.%s", label, parent_of(h->name));
+	free(h->sibling);
+	h->sibling = pl_buf_take(&b);
+	free(h->maybe);
+	h->maybe = pl_strdup(alias);
+	h->probe = query_ask(v, h->zone->s[s - h->seen].peer, h->sibling,
+	    hop_type(h), h->zone->recursive ? PL_DNS_RD : 0, probe_done, h);
+	return false;
+}
+
 /* The way goes on at `target`. */
 static void
 hop_alias(struct pl_verifier *v, struct hop *h, struct seen *s,
@@ -174,6 +262,16 @@ hop_alias(struct pl_verifier *v, struct hop *h, struct seen *s,
 	struct check *c = h->check;
 	unsigned at = hop_index(h);
 
+	if (!j->dname && !alias_meant(v, h, s, j->alias))
+		return;
+	if (!j->dname && h->wild && strcmp(j->alias, h->maybe) == 0) {
+		if (zone_look(c))
+			hop_ask_parent(h, s);
+		else
+			seen_set(c, s, PL_ANS_ABSENT,
+			    "a wildcard's alias covers the name");
+		return;
+	}
 	if (h->target != NULL && strcmp(h->target, j->alias) != 0) {
 		struct pl_buf b;
 
@@ -247,12 +345,14 @@ hop_apex(struct pl_verifier *v, struct hop *h, size_t i,
 		free(h->apex);
 		h->apex = pl_strdup(j->apex);
 	}
+	if (h->zone->recursive)
+		return;
 	if (h->zone->given) {
 		hop_name_zone(v, h, j->apex);
 	} else if (strcmp(zone, j->apex) != 0 &&
 	    pl_suffix_of(zone, j->apex)) {
 		if (h->learn == NULL && h->cuts < V_CUTS &&
-		    h->check->look != PL_LOOK_WHERE) {
+		    h->check->look != PL_LOOK_WHERE && !h->zone_only) {
 			h->cuts++;
 			h->learn = query_ask(v, h->zone->s[i].peer, h->apex,
 			    PL_DNS_NS, 0, learn_ns, h);
@@ -264,29 +364,48 @@ hop_apex(struct pl_verifier *v, struct hop *h, size_t i,
 		zone_serial(v, h->zone, i, j->serial);
 }
 
-static unsigned
-hop_type(const struct hop *h)
+static void hop_done(struct pl_verifier *v, struct query *q,
+    const struct reply *r);
+
+/* SERVFAIL may mean that an alias leads nowhere: is it one? */
+static void
+hop_ask_alias(struct pl_verifier *v, struct hop *h, size_t i)
 {
-	if (h->check->look == PL_LOOK_WHERE)
-		return PL_DNS_SOA;
-	return h->check->kind == PL_CNAME ? PL_DNS_CNAME : PL_DNS_TXT;
+	struct seen *s = &h->seen[i];
+
+	s->cname = true;
+	s->q = query_ask(v, h->zone->s[i].peer, h->name, PL_DNS_CNAME, 0,
+	    hop_done, h);
+	s->q->index = (unsigned)i;
 }
 
 static void
-hop_answer(struct pl_verifier *v, struct hop *h, size_t i,
-    const struct pl_dns_msg *m)
+hop_answer(struct pl_verifier *v, struct hop *h, size_t i, unsigned type,
+    const struct pl_dns_msg *in)
 {
 	struct check *c = h->check;
 	struct seen *s = &h->seen[i];
-	const char *zone = h->zone->given ? NULL : h->zone->name;
+	const char *zone = hop_zone(h);
+	struct pl_dns_msg shown = *in, *m = &shown;
 	struct judged j;
 
-	judge(&j, m, h->name, hop_type(h), zone, c->value, c->value_len);
-	if (c->look == PL_LOOK_WHERE && c->kind == PL_CNAME &&
+	if (h->zone->recursive)
+		m->aa = true;		/* a resolver's word, for want of another */
+	if (m->size > c->size)
+		c->size = m->size;
+	judge(&j, m, h->name, hop_type(h), h->zone->given ? NULL : zone,
+	    c->value, c->value_len);
+	if (type == PL_DNS_CNAME && hop_type(h) != type &&
+	    j.alias[0] == '\0') {
+		seen_set(c, s, PL_ANS_LAME, "SERVFAIL");
+	} else if (m->rcode == PL_DNS_SERVFAIL && !s->cname &&
+	    hop_type(h) != PL_DNS_CNAME && !h->zone_only &&
+	    !h->zone->recursive) {
+		hop_ask_alias(v, h, i);
+	} else if (zone_look(c) && c->kind == PL_CNAME &&
 	    j.alias[0] != '\0' && !j.dname && !h->zone_only) {
-		/* The alias is the record itself: its parent is asked. */
-		h->zone_only = true;
-		s->asked = false;
+		/* The alias is the record itself. */
+		hop_ask_parent(h, s);
 	} else if (j.alias[0] != '\0' && !h->zone_only) {
 		hop_alias(v, h, s, &j);
 	} else if (j.cut[0] != '\0') {
@@ -308,7 +427,7 @@ hop_done(struct pl_verifier *v, struct query *q, const struct reply *r)
 	s->q = NULL;
 	s->ms = r->ms;
 	if (r->end == Q_ANSWER)
-		hop_answer(v, h, q->index, r->msg);
+		hop_answer(v, h, q->index, q->type, r->msg);
 	else
 		seen_silence(c, s, r);
 	check_ripe(v, c);
@@ -322,9 +441,10 @@ hop_ask(struct pl_verifier *v, struct hop *h, size_t i)
 	if (s->q != NULL)
 		return;
 	s->asked = true;
+	s->cname = false;
 	s->q = query_ask(v, h->zone->s[i].peer,
-	    h->zone_only ? parent_of(h->name) : h->name, hop_type(h), 0,
-	    hop_done, h);
+	    h->zone_only ? parent_of(h->name) : h->name, hop_type(h),
+	    h->zone->recursive ? PL_DNS_RD : 0, hop_done, h);
 	s->q->index = (unsigned)i;
 }
 
@@ -361,7 +481,9 @@ hop_look(struct pl_verifier *v, struct check *c, struct hop *h)
 	if (h->zone == NULL) {
 		if (h == c->hop[0] && pl_suffix_of(c->domain, h->name))
 			start = c->domain;
-		if (v->nserver > 0 && !h->own)
+		if (h->given_up)
+			z = zone_resolvers(v);
+		else if (v->nserver > 0 && !h->own)
 			z = zone_given(v, NULL);
 		else
 			z = zone_find(v, start, &h->want, &err);
@@ -446,7 +568,8 @@ static void
 hop_tally(const struct hop *h, struct tally *t)
 {
 	memset(t, 0, sizeof(*t));
-	t->asking = (h->want.list != NULL) + (h->learn != NULL);
+	t->asking = (h->want.list != NULL) + (h->learn != NULL) +
+	    (h->probe != NULL);
 	for (size_t i = 0; h->seen != NULL && i < h->zone->n; i++) {
 		t->n++;
 		if (h->seen[i].q != NULL)
@@ -503,6 +626,22 @@ hop_elsewhere(struct pl_verifier *v, struct hop *h, const struct tally *t)
 	if (hop_index(h) == 0 || h->zone == NULL || !h->zone->given ||
 	    t->asking > 0 || t->n == 0 || t->lost < t->n)
 		return false;
+	hop_rezone(v, h, NULL);
+	return true;
+}
+
+/* Nothing answers at any of its servers (port 53 may be closed here): the
+ * resolvers are asked, at the price that they may keep a "no". */
+static bool
+hop_give_up(struct pl_verifier *v, struct hop *h, const struct tally *t)
+{
+	if (h->zone == NULL || h->zone->given || h->zone->recursive ||
+	    t->asking > 0 || t->n == 0 || t->silent < t->n)
+		return false;
+	h->given_up = true;
+	check_find(h->check, "resolvers", PL_MARK_WARN, "no server of %s can "
+	    "be reached from here: the resolvers were asked instead",
+	    h->zone->name);
 	hop_rezone(v, h, NULL);
 	return true;
 }
@@ -627,7 +766,37 @@ where_weigh(struct pl_verifier *v, struct check *c)
 		hop_where(v, h);
 		return;
 	}
-	if (!hop_elsewhere(v, h, &t))
+	if (!hop_elsewhere(v, h, &t) && !hop_give_up(v, h, &t))
+		dns_fail(v, c);
+}
+
+/* The size of the answer decides how it travels. */
+static void
+dns_size(struct check *c)
+{
+	if (c->size > 4096)
+		check_find(c, "size", PL_MARK_WARN, "answer of %zu octets: "
+		    "over 4096, some resolvers give up", c->size);
+	else if (c->size > PL_DNS_UDP)
+		check_find(c, "size", PL_MARK_WARN, "answer of %zu octets: "
+		    "over %d, it goes by TCP", c->size, PL_DNS_UDP);
+	else if (c->size > 512)
+		check_find(c, "size", PL_MARK_INFO, "answer of %zu octets",
+		    c->size);
+}
+
+/* It is visible, or all is said of it: what else would a CA look at? */
+static void
+dns_end(struct pl_verifier *v, struct check *c)
+{
+	if (!policy_weigh(v, c))
+		return;
+	dns_size(c);
+	if (c->forbidden)
+		check_end(v, c, false, c->err.code);
+	else if (dns_visible(v, c))
+		check_end(v, c, true, PL_OK);
+	else
 		dns_fail(v, c);
 }
 
@@ -637,7 +806,7 @@ dns_weigh(struct pl_verifier *v, struct check *c)
 	bool wait = false, watch;
 	struct tally t;
 
-	if (c->fatal) {
+	if (c->fatal || c->forbidden) {
 		check_end(v, c, false, c->err.code);
 		return;
 	}
@@ -647,15 +816,15 @@ dns_weigh(struct pl_verifier *v, struct check *c)
 		where_weigh(v, c);
 		return;
 	}
-	if (dns_visible(v, c)) {
-		check_end(v, c, true, PL_OK);
+	if (c->ended || dns_visible(v, c)) {
+		dns_end(v, c);
 		return;
 	}
 	for (unsigned i = 0; i < c->nhops; i++) {
 		struct hop *h = c->hop[i];
 
 		hop_tally(h, &t);
-		if (hop_elsewhere(v, h, &t))
+		if (hop_elsewhere(v, h, &t) || hop_give_up(v, h, &t))
 			wait = true;
 		else if (t.asking > 0)
 			wait = true;
@@ -667,7 +836,10 @@ dns_weigh(struct pl_verifier *v, struct check *c)
 	}
 	if (wait)
 		return;
-	if (c->look == PL_LOOK_ONCE)
+	if (c->look == PL_LOOK_CHECK) {
+		c->ended = true;
+		dns_end(v, c);
+	} else if (c->look == PL_LOOK_ONCE)
 		dns_fail(v, c);
 	else
 		check_plan(v, c);
@@ -709,15 +881,12 @@ dns_verdicts(const struct check *c, struct pl_sighting *s)
 	size_t most = 0;
 
 	s->record = pl_strdup(last != NULL ? last->name : c->record);
-	if (last != NULL && last->apex != NULL)
-		s->zone = pl_strdup(last->apex);
-	else if (last != NULL && last->zone != NULL &&
-	    last->zone->name[last->zone->given] != '\0')
-		s->zone = pl_strdup(last->zone->name + last->zone->given);
+	if (last != NULL)
+		s->zone = pl_strdup(hop_zone(last));
 	for (unsigned i = 0; i < c->nhops; i++)
 		if (c->hop[i]->seen != NULL)
 			most += c->hop[i]->zone->n;
-	s->verdicts = pl_array(most + 1, sizeof(*s->verdicts));
+	s->verdicts = pl_array(most + 2, sizeof(*s->verdicts));
 	for (unsigned i = c->nhops; i-- > 0;) {
 		const struct hop *h = c->hop[i];
 
@@ -725,5 +894,10 @@ dns_verdicts(const struct check *c, struct pl_sighting *s)
 			continue;
 		for (size_t k = 0; k < h->zone->n; k++)
 			verdict_add(s, h, k, h == last);
+	}
+	if (c->bogus != NULL) {
+		s->verdicts[s->n].server = pl_strdup("dnssec");
+		s->verdicts[s->n].address = pl_strdup(c->bogus);
+		s->verdicts[s->n++].answer = PL_ANS_BOGUS;
 	}
 }

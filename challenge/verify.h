@@ -10,6 +10,7 @@
  *   verify-dns.c  a record: aliases, one answer of each server
  *   verify-judge.c what an answer means; no state, no network
  *   verify-http.c a file: one fetch from each address
+ *   verify-policy.c DNSSEC, CAA, the delegation: what else a CA looks at
  *
  * Nothing here calls back while its caller is in the middle of something:
  * a peer with work is put on v->busy and a check that learnt something on
@@ -184,6 +185,7 @@ struct lookup {
 	unsigned rcode;
 	bool alias;		/* an alias stands at the name */
 	char **text;		/* NS names, addresses, or the owner of the SOA */
+	struct pl_caa_rr *caa;	/* CAA; tag and value are its own */
 	size_t n;
 	size_t next;		/* resolver to ask next */
 	unsigned left;		/* attempts left */
@@ -226,6 +228,7 @@ struct zone {
 	unsigned refs;
 	char *name;		/* NULL: servers given, zone not known yet */
 	bool given;		/* the configuration names the servers */
+	bool recursive;		/* they are the resolvers */
 	bool done, failed;
 	struct pl_err err;
 	struct zserver *s;
@@ -257,6 +260,8 @@ bool zone_ready(struct zone *z, struct want *w, struct pl_err *err);
 void zone_unref(struct pl_verifier *v, struct zone *z);
 /* A zone on the servers that the configuration gives; with a reference. */
 struct zone *zone_given(struct pl_verifier *v, const char *name);
+/* The resolvers, for want of a server that can be reached; with a reference. */
+struct zone *zone_resolvers(struct pl_verifier *v);
 /* The zone whose servers a referral has named, with their addresses where
  * it gave them; with a reference; may not be ready yet. */
 struct zone *zone_referral(struct pl_verifier *v, const char *name,
@@ -300,6 +305,7 @@ struct seen {			/* what one server has said */
 	uint32_t ms;
 	uint8_t answer;
 	bool asked;		/* WHERE: has had its turn */
+	bool cname;		/* SERVFAIL: asked whether it is an alias */
 };
 struct hop {
 	LIST_ENTRY(hop) link;	/* in its zone */
@@ -316,6 +322,40 @@ struct hop {
 	struct want want;
 	struct want serials;
 	bool zone_only;		/* WHERE: name is the record's parent */
+	struct query *probe;	/* is the alias a wildcard's? */
+	char *sibling, *maybe;	/* the name asked for, the alias in question */
+	bool probed, wild;
+	bool given_up;		/* its servers cannot be reached */
+};
+
+enum policy { POLICY_OFF, POLICY_WARN, POLICY_REQUIRE };
+
+/* Whether a name validates; shared by all who ask. */
+struct secure {
+	struct entry entry;
+	char *key;		/* "TYPE name" */
+	struct pl_verifier *v;
+	bool done;
+	enum pl_secure state;
+	char *why;
+	int64_t signed_until;	/* Unix seconds, or 0 */
+	int64_t expires;
+	struct pl_question *q;
+	struct timer timer;
+	struct wants wants;
+};
+
+/* The parent's view of the zone, for CHECK. */
+struct cutview {
+	bool begun, done;
+	struct zone *zone;	/* the parent */
+	struct want want;
+	struct query *up, *down;
+	char *name;		/* of the zone */
+	char **ns[2];		/* as the parent, as the zone has them */
+	size_t n[2];
+	bool told[2];
+	struct check *check;
 };
 
 struct site;
@@ -348,6 +388,16 @@ struct check {
 	size_t nsite;
 	struct want a, aaaa;
 	char *url;		/* FILE: final */
+	char *ca, *account_uri, *methods;
+	bool wildcard;
+	struct want caa, sec;
+	bool caa_done, sec_done, forbidden;
+	bool ended;		/* the looks are: only policy is waited for */
+	char *bogus;		/* the name that does not validate, or NULL */
+	struct cutview cut;
+	size_t size;		/* largest answer */
+	struct pl_finding *finding;
+	size_t nfinding;
 };
 
 struct pl_verifier {
@@ -376,6 +426,12 @@ struct pl_verifier {
 	struct timer web_timer;
 	unsigned fetches;
 	TAILQ_HEAD(sites, site) sites;	/* fetches that wait */
+	enum policy dnssec, caa;
+	char *anchor;
+	struct pl_resolve *resolve;
+	bool no_resolve;		/* it does not start */
+	struct watch resolve_watch;
+	struct table secures;
 	void (*found)(void *ctx, const struct pl_sighting *s);
 	void *ctx;
 };
@@ -402,6 +458,18 @@ void http_fail(struct pl_verifier *v, struct check *c);
 void http_drop(struct pl_verifier *v, struct check *c);
 void http_verdicts(const struct check *c, struct pl_sighting *s);
 void http_close(struct pl_verifier *v);
+
+/* Looks at what else a CA looks at; false: not known yet.  A reason why it
+ * must not go on is in c->err, with c->forbidden. */
+bool policy_weigh(struct pl_verifier *v, struct check *c);
+/* What can be looked at while the record is not yet there. */
+void policy_start(struct pl_verifier *v, struct check *c);
+void policy_drop(struct pl_verifier *v, struct check *c);
+void policy_close(struct pl_verifier *v);
+void check_find(struct check *c, const char *topic, enum pl_mark mark,
+    const char *fmt, ...) PL_PRINTF(4, 5);
+/* The name of the zone that a hop is in; NULL: not known. */
+const char *hop_zone(const struct hop *h);
 
 /* One vote a server: names of servers and what came from their addresses. */
 struct vote {

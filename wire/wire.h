@@ -380,6 +380,36 @@ enum pl_code pl_dns_update(struct pl_dns_peer *p,
     struct pl_update *const *u, size_t n, int64_t deadline,
     enum pl_code *codes, unsigned *rcodes, struct pl_err *err);
 
+/* ---- resolve.c: libunbound ---------------------------------------------- */
+
+/*
+ * DNSSEC validation, from a trust anchor down, without blocking.  The
+ * library is loaded when it is first needed and works in a child process of its
+ * own.
+ */
+enum pl_secure { PL_SEC_SECURE, PL_SEC_INSECURE, PL_SEC_BOGUS,
+	PL_SEC_FAILED };
+struct pl_resolved {
+	enum pl_secure state;
+	unsigned rcode;
+	const char *why;	/* BOGUS, FAILED; or NULL; lent for the call */
+	int64_t signed_until;	/* SECURE: first end of a signature, Unix s, or 0 */
+};
+struct pl_resolve;
+struct pl_question;
+/* anchor: a file with DS or DNSKEY records.  forward: resolvers to ask
+ * ("192.0.2.1", "192.0.2.1@5353"), NULL-terminated; NULL or none: it asks
+ * the servers of the world itself. */
+enum pl_code pl_resolve_new(struct pl_resolve **out, const char *anchor,
+    const char *const *forward, struct pl_err *err);
+void pl_resolve_free(struct pl_resolve *r);	/* done() is not called any more */
+enum pl_code pl_resolve_ask(struct pl_resolve *r, const char *name,
+    unsigned type, void (*done)(void *ctx, const struct pl_resolved *a),
+    void *ctx, struct pl_question **out, struct pl_err *err);
+void pl_question_cancel(struct pl_question *q);	/* NULL is allowed */
+int pl_resolve_fd(const struct pl_resolve *r);
+void pl_resolve_run(struct pl_resolve *r);	/* when fd is readable */
+
 /* ---- http.c: libcurl -------------------------------------------------- */
 
 /* What does not block: fetches without a credential, for the verifier. */
