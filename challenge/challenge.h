@@ -31,14 +31,15 @@ const char *pl_state_name(enum pl_state s);
  * A challenge as it was asked for, checked and complete: owner name or path
  * and data are worked out.  All strings are its own.
  */
+#define PL_TXT_MAX 2048	/* octets of TXT data; the wire room cuts it in strings */
 struct pl_challenge {
 	enum pl_method method;
 	enum pl_kind kind;
 	char *domain;		/* A-labels, lower case, without "*." */
 	bool wildcard;		/* the domain was given as "*.D" */
 	char *shown;		/* the domain as reports show it: "*.example.com" */
-	char *record;		/* TXT, CNAME: owner name; FILE: "/.well-known/…" */
-	char *value;		/* TXT data, CNAME target, file octets */
+	char *record;		/* TXT, CNAME: owner name; FILE: "/.well-known/…"; NOTHING: "" */
+	char *value;		/* TXT data, CNAME target, file octets; NOTHING: "" */
 	size_t value_len;
 	char *account;		/* overrides routes, or NULL */
 	uint32_t ttl;		/* 0: the account's */
@@ -55,10 +56,25 @@ struct pl_challenge_args {
 	uint32_t ttl;
 };
 /*
- * Checks and completes.  PL_EINVAL names the member.  `member(...)` words
- * are those of the JSON form ("key-authorization").  Rules: RFC 8555 8.3 and
- * 8.4, draft-ietf-acme-dns-account-label, draft-ietf-acme-dns-persist,
- * DESIGN.md sections 2 (safety) and 3.
+ * Checks and completes.  PL_EINVAL's text begins with the member, in the
+ * words of the JSON form: "key-authorization: …".  A member that the method
+ * has no use for is an error.  Rules: RFC 8555 8.3 and 8.4,
+ * draft-ietf-acme-dns-account-label, draft-ietf-acme-dns-persist, DESIGN.md
+ * sections 2 (safety) and 3, and:
+ *
+ * dns-01, dns-account-01: `value` (43 characters of base64url) or
+ * key-authorization; both must agree.  `token` is only compared.
+ * dns-persist-01: `value` whole, or issuer and account-url, from which it is
+ * composed; given both ways the parts must agree.  "*.D" implies
+ * policy=wildcard in a composed value.
+ * dns-txt: 1 to PL_TXT_MAX octets of [\x21-\x7e]; `name` is D or below.
+ * dns-cname: `name` is below D; `value` a host name.
+ * http-01: token and key-authorization.
+ * http-file: `path` is a file name, which goes below
+ * /.well-known/pki-validation/, or the whole path there or below
+ * /.well-known/acme-challenge/; content 1 to PL_LIM_FILE octets.
+ * email: nothing else.
+ * Host names come in any form that pl_name_ascii takes.
  */
 enum pl_code pl_challenge_make(struct pl_challenge *c,
     const struct pl_challenge_args *a, struct pl_err *err);
@@ -75,13 +91,26 @@ struct pl_job {
 	struct pl_challenge *challenges;
 	size_t n;
 };
-/* From one JSON object; PL_EINVAL names "challenges[3].domain: …". */
+/*
+ * From one JSON object; PL_EINVAL names "challenges[3].domain: …".  Members of
+ * a challenge beside those of DESIGN.md section 3: token, key-authorization,
+ * account-url, account, issuer, policy, persist-until (Unix seconds), ttl
+ * (1 and more).  null is a wrong type; absent is absent.  Host names come as
+ * A-labels here, a U-label is an error that says its A-form.  No challenge at
+ * all, or the very same one twice (method, domain, account, record and
+ * value), is an error.  Different domains may lead to the same record and
+ * value, as "example.com" and "*.example.com" do with dns-cname: that is no
+ * error, and the engine sees to it.
+ */
 enum pl_code pl_job_make(struct pl_job *j, const json_t *doc,
     struct pl_err *err);
 void pl_job_clear(struct pl_job *j);
 /*
- * All jobs of a text: one JSON object, or several, one a line (NDJSON), or a
- * JSON array of jobs.  Errors name `what` and the line.  A job id twice is an error.
+ * All jobs of a text: one JSON object, or several, one a line (NDJSON, blank
+ * lines skipped), or a JSON array of jobs.  Errors begin "what: line N: " with
+ * the line where the job begins, or where its faulty challenge does.  A job
+ * id twice, an empty text, an empty array and more than PL_LIM_JOB octets
+ * are errors.
  */
 enum pl_code pl_jobs_read(struct pl_job **jobs, size_t *n, const char *text,
     size_t len, const char *what, struct pl_err *err);
@@ -91,17 +120,31 @@ enum pl_code pl_jobs_read(struct pl_job **jobs, size_t *n, const char *text,
 /*
  * May this record be written?  Owner names must look like a challenge: the
  * first label is _acme-challenge, _dnsauth, _validation-persist,
- * _<hex of 32 or more>, an account label (RFC draft), or matches one of `patterns`
- * (fnmatch-like, '*' only, NULL-terminated, may be NULL); never directly
- * under a public suffix; TXT or CNAME only; values as pl_challenge_make
+ * _<hex of 32 or more>, an account label before _acme-challenge (RFC draft), or matches one of `patterns`
+ * (fnmatch-like, '*' only, NULL-terminated, may be NULL; lower case; a
+ * pattern without a dot is held against the first label, one with a dot
+ * against the whole name); never directly
+ * under a public suffix; TXT or CNAME only; values as pl_record_value
  * checks them.  `apex_txt` allows dns-txt at a plain domain name.
- * Kind FILE: path below /.well-known/acme-challenge/ or
- * /.well-known/pki-validation/, one checked component each.
+ * Kind FILE: as pl_record_path.  Errors begin with the name.  Needs of
+ * wire/ psl.c only, so that a worker links no more.
  */
 enum pl_code pl_record_allowed(enum pl_kind kind, const char *name,
     const char *value, size_t value_len, bool apex_txt,
     const char *const *patterns, struct pl_err *err);
 
+/*
+ * Its data alone.  TXT: 1 to PL_TXT_MAX octets of [\x21-\x7e], blanks too
+ * where the name is _validation-persist's.  CNAME: a host name in lower case
+ * without final dot, other than `name`.  FILE: 1 to PL_LIM_FILE octets.
+ */
+enum pl_code pl_record_value(enum pl_kind kind, const char *name,
+    const char *value, size_t len, struct pl_err *err);
+/*
+ * A path: /.well-known/acme-challenge/ or /.well-known/pki-validation/ and one
+ * component [A-Za-z0-9_-]{1,128}, in both with or without .txt, .html, .htm.
+ */
+enum pl_code pl_record_path(const char *path, struct pl_err *err);
 /* ---- CAA (RFC 8659, RFC 8657; no network here) --------------------------- */
 
 struct pl_caa_rr {
@@ -149,7 +192,7 @@ const char *pl_answer_name(enum pl_answer a);	/* "present", "stale", ... */
 
 struct pl_verdict {
 	char *server;		/* name of the server, or its address */
-	char *address;		/* "192.0.2.1", "2001:db8::1"; with "#PORT" where not 53/80 */
+	char *address;		/* "192.0.2.1", "2001:db8::1"; with ":PORT" ("[v6]:PORT") where not 53 or 80 */
 	enum pl_answer answer;
 	uint32_t ms;		/* round trip of the last question */
 	char *note;		/* what was odd, in words, or NULL */

@@ -118,7 +118,8 @@ struct peer {
 	bool is_busy;
 	struct sockaddr_storage sa;
 	socklen_t salen;
-	char text[64];		/* "192.0.2.1", "192.0.2.1#5353" */
+	char text[64];		/* "192.0.2.1", "192.0.2.1:5353" */
+	uint16_t port;
 	struct queries waiting;
 	struct usock *sock[V_SOCKS];
 	unsigned inflight, tcps;

@@ -18,7 +18,9 @@
 
 enum pl_opt_type {
 	PL_OPT_STRING, PL_OPT_INT, PL_OPT_BOOL, PL_OPT_LIST,
-	PL_OPT_SECRET	/* "X", or "X-file", "X-command", "X-credential" */
+	PL_OPT_SECRET,	/* "X", or "X-file", "X-command", "X-credential" */
+	PL_OPT_PATH,	/* a local path; a relative one starts from the folder of the configuration file */
+	PL_OPT_URL	/* scheme, host and port; https unless the host is loopback */
 };
 struct pl_option {
 	const char *name;	/* NULL ends a table */
@@ -29,7 +31,8 @@ struct pl_option {
 	int64_t min, max;	/* INT, where max > 0 */
 	const char *help;	/* one line */
 };
-/* Options that every account takes: ttl, timeout, allow-names, follow. */
+/* Options that every account takes: enabled, ttl, timeout, allow-names,
+ * follow. */
 extern const struct pl_option pl_common_options[];
 /* Options that every HTTP provider takes: endpoint, ca-file. */
 extern const struct pl_option pl_http_options[];
@@ -51,6 +54,9 @@ void pl_settings_clear(struct pl_settings *s);
 /* Adds; values are copied. */
 void pl_settings_add(struct pl_settings *s, const char *name,
     const char *const *values, size_t n);
+/* Adds a secret given inline, which it keeps. */
+void pl_settings_add_secret(struct pl_settings *s, const char *name,
+    struct pl_secret *secret);
 /* The first value, or NULL; the description's default is not looked up. */
 const char *pl_setting(const struct pl_settings *s, const char *name);
 const struct pl_setting *pl_setting_find(const struct pl_settings *s,
@@ -59,6 +65,10 @@ int64_t pl_setting_int(const struct pl_settings *s, const char *name,
     int64_t fallback);
 bool pl_setting_bool(const struct pl_settings *s, const char *name,
     bool fallback);
+/* The forms of a secret X are X and X with these behind: "-file", …; the
+ * first is "". */
+#define PL_SECRET_FORMS 4
+extern const char *const pl_secret_forms[PL_SECRET_FORMS];
 /* Is the secret given in one of its four forms? */
 bool pl_setting_has_secret(const struct pl_settings *s, const char *name);
 /*
@@ -139,6 +149,13 @@ struct pl_provider {
 	/* Reads secrets, prepares; no network.  *self is closed by close(). */
 	enum pl_code (*open)(void **self, const struct pl_settings *set,
 	    struct pl_err *err);
+	/*
+	 * Optional (NULL): these names will be given to scope() next, so a
+	 * provider can find out about all of them at once.  What fails
+	 * here is told by scope().
+	 */
+	void (*prime)(void *self, const struct pl_call *call,
+	    const char *const *names, size_t n);
 	/*
 	 * Which zone (apex) or host of this account holds `name`: longest
 	 * match among what the account really has.  Writes at most

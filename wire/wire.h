@@ -5,7 +5,7 @@
  * The door of wire/: one third-party library per file, and none of their
  * types outside but jansson's json_t.
  *
- *   json.c jansson   names.c libidn2   psl.c libpsl   conf.c libconfuse
+ *   json.c jansson   names.c libidn2   psl.c libpsl   conf.c libconfuse's syntax
  *   db.c SQLite      dns.c ldns        crypto.c OpenSSL
  *   http.c libcurl   xml.c expat       ssh.c libssh2  resolve.c libunbound
  */
@@ -26,6 +26,9 @@ typedef struct json_t json_t;	/* jansson's own type, lent to all rooms */
  */
 enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
     const char *what, struct pl_err *err);
+/* The same for a text that begins at this line (from 1) of `what`. */
+enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
+    const char *what, unsigned line, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
 char *pl_json_text(const json_t *j);			/* gives compact text */
 /* Appends the compact text. */
@@ -64,7 +67,7 @@ void *pl_json_iter(const json_t *object, void *iter, const char **key,
     json_t **value);
 /*
  * Every member of the object must be in `known` (NULL-terminated), else
- * PL_EINVAL that names `what` and the member.
+ * PL_EINVAL "what.member: unknown member" ("member: …" where what is "").
  */
 enum pl_code pl_json_known(const json_t *object, const char *what,
     const char *const *known, struct pl_err *err);
@@ -89,7 +92,7 @@ bool pl_name_is_suffix(const char *name);
 /* Lends the registrable part of name, or NULL. */
 const char *pl_name_registrable(const char *name);
 
-/* ---- conf.c: libconfuse ---------------------------------------------- */
+/* ---- conf.c: configuration files in libconfuse's syntax ---------------- */
 
 /* What a configuration file may hold; arrays end with a NULL name. */
 enum pl_conf_type { PL_CONF_STR, PL_CONF_INT, PL_CONF_BOOL, PL_CONF_LIST,
@@ -98,21 +101,25 @@ struct pl_conf_spec {
 	const char *name;
 	enum pl_conf_type type;
 	bool titled;				/* SECTION: has a title */
-	const struct pl_conf_spec *inside;	/* SECTION */
+	/* SECTION; NULL: any key is taken as it stands, one value or a
+	 * list, and the caller checks. */
+	const struct pl_conf_spec *inside;
 };
 
 /* What it holds, in file order. */
 struct pl_conf_value {
-	const char *key;
-	const char *file;	/* where it stands */
+	char *key;
+	char *file;		/* where it stands */
 	unsigned line;
+	bool shared;		/* others than its owner may read that file */
+	bool list;		/* written with braces or += */
 	size_t n;		/* 1, or as many as the list has */
-	char **text;		/* INT and BOOL too, already checked: "12", "true" */
+	char **text;		/* INT and BOOL already checked: "12", "true" */
 };
 struct pl_conf_section {
-	const char *type, *title;	/* title NULL where untitled; root: "" */
-	const char *file;
-	unsigned line;		/* of the opening brace, or as near as known */
+	char *type, *title;	/* title NULL where untitled; root: "" */
+	char *file;
+	unsigned line;		/* of its first word */
 	struct pl_conf_value *values;
 	size_t nvalues;
 	struct pl_conf_section *sections;
@@ -121,21 +128,27 @@ struct pl_conf_section {
 
 /* Faults are collected, not thrown: all of them at once for the user. */
 struct pl_faults {
-	struct pl_buf text;	/* "FILE:LINE: KEY: …\n" each */
+	struct pl_buf text;	/* "FILE:LINE: KEY: …\n" each, by line; the first 200 */
 	size_t n;
 };
 void pl_faults_init(struct pl_faults *f);
 void pl_faults_clear(struct pl_faults *f);
+/* line 0 and key NULL are left out of the text. */
 void pl_fault(struct pl_faults *f, const char *file, unsigned line,
     const char *key, const char *fmt, ...) PL_PRINTF(5, 6);
 
 /*
- * Reads a file with its include()s.  Unknown keys and sections, wrong types
- * and repeated keys become faults with their line and what would be right;
- * reading goes on behind them where the syntax allows.  Gives the tree
- * (pl_conf_free, which wipes all text) even where there are faults; *out is
- * NULL only where the file cannot be read.  A file, or the folder it lies
- * in, that group or others may write is a fault.
+ * Reads a file with its include()s, whose paths are relative to the file
+ * they stand in; what a pattern (*, ?, [) matches is read by name, and may
+ * be nothing.
+ * Unknown keys and sections, wrong types and repeated keys become faults with their
+ * line and what would be right; reading goes on behind them, and behind
+ * faults of syntax on the next line.  An untitled section that comes twice
+ * is one section; titles that come twice are two, for the caller to judge.
+ * Gives the tree (pl_conf_free, which wipes all text) even where there are
+ * faults; *out is NULL only where the file cannot be read (PL_EINVAL).  A
+ * file that group or others may write, or in whose folder they may replace
+ * it, is a fault.  Faults never show a value.
  */
 enum pl_code pl_conf_read(struct pl_conf_section **out, const char *path,
     const struct pl_conf_spec *spec, struct pl_faults *faults,
@@ -144,6 +157,11 @@ void pl_conf_free(struct pl_conf_section *root);
 /* Lends the value of a key of this section, or NULL. */
 const struct pl_conf_value *pl_conf_value(const struct pl_conf_section *s,
     const char *key);
+/* "yes", "on", "true" and their opposites, in any case; false: neither. */
+bool pl_conf_bool(bool *out, const char *text);
+/* The word of the list (NULL-terminated) that is most like this one, or
+ * NULL where none is near. */
+const char *pl_nearest(const char *word, const char *const *list);
 
 /* ---- db.c: SQLite ---------------------------------------------------- */
 
@@ -280,7 +298,8 @@ size_t pl_tsig_sign(const struct pl_tsig *t, unsigned char *msg, size_t n,
  * Checks an answer: TSIG last, key, algorithm, whole MAC over the
  * request's MAC, then time.  PL_OK: it is the key holder's, *error is its TSIG
  * error (0 or PL_DNS_BADTIME, then *skew is the server's clock minus ours, s).
- * PL_EAUTH: unsigned, and only claims *error (BADKEY, BADSIG, ...).
+ * PL_EAUTH: unsigned, and only claims *error: BADKEY, BADSIG, ..., or, where
+ * it has no TSIG record at all, its rcode, if that is a failure.
  * PL_EPROTO: not to be believed at all.
  */
 enum pl_code pl_tsig_check(const struct pl_tsig *t, const unsigned char *msg,
@@ -331,7 +350,8 @@ int64_t pl_dns_peer_skew(const struct pl_dns_peer *p);
  * truncated) and gives the parsed answer.  Answers from other sources, with
  * other ids or questions are ignored until the deadline; TSIG answers are
  * checked for key, algorithm, MAC and time.  PL_EAUTH: a TSIG error, which
- * m->rcode then is.
+ * m->rcode then is.  An unsigned answer can only be a failure: a TSIG error, or PL_OK
+ * with an rcode and nothing else.
  */
 enum pl_code pl_dns_ask(struct pl_dns_peer *p, const char *name,
     unsigned type, int64_t deadline, struct pl_dns_msg *m,
@@ -476,5 +496,81 @@ void pl_hmac_sum(struct pl_hmac *h, unsigned char out[64],
     const struct pl_part *parts, size_t n);
 /* Compares without telling by its time where the difference is. */
 bool pl_same_octets(const void *a, const void *b, size_t n);
+
+/* ---- http.c: libcurl, calls that carry a credential -------------------- */
+
+/*
+ * One credential's connections to one endpoint (reused, HTTP/2 where
+ * offered).  https, or http to a loopback host only; certificate verified,
+ * no redirect followed (3xx is an answer like any other), no proxy, netrc or
+ * cookies, TLS 1.2 at least; connect 10 s, less than 100 octets a second
+ * for 10 s ends a call; bodies are counted and end at PL_LIM_BODY, headers
+ * at 64 KiB.
+ */
+struct pl_http;
+struct pl_http_opts {
+	const char *endpoint;	/* scheme, host and port, no path */
+	const char *ca_file;	/* NULL: the system's */
+	int64_t timeout_ms;	/* of one call; 0: 60 s */
+	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
+};
+enum pl_code pl_http_open(struct pl_http **out,
+    const struct pl_http_opts *o, struct pl_err *err);
+void pl_http_close(struct pl_http *h);
+
+struct pl_http_header {
+	const char *name;
+	const char *value;		/* or prefix for the secret: "Bearer " */
+	const struct pl_secret *secret;	/* or NULL */
+};
+struct pl_http_req {
+	const char *method;		/* GET POST PUT PATCH DELETE */
+	const char *target;		/* path and query, already escaped: "/v1/zones?name=x" */
+	const struct pl_http_header *headers;	/* ends with a NULL name; may be NULL */
+	const void *body;		/* may be NULL */
+	size_t body_len;
+	const char *content_type;
+};
+struct pl_http_res {
+	enum pl_code code;	/* PL_OK: a status came and the body is whole */
+	struct pl_err err;
+	int status;
+	struct pl_buf body;
+	struct pl_buf headers;	/* raw, for pl_http_header_get */
+	int64_t retry_after;	/* ms, from seconds or a date (RFC 9110 10.2.3); at most 1 h; 0: none */
+	int64_t date;		/* the server's Date, wall ms; 0: none */
+	bool sent;		/* the request may have reached the server */
+};
+void pl_http_res_clear(struct pl_http_res *r);
+/*
+ * A call until its end or the deadline (pl_mono_ms).  PL_ENET for what may
+ * pass (names host and reason), PL_EPROTO for a body or header over its limit, PL_EINVAL for a
+ * header with CR, LF or NUL.  Any HTTP status is PL_OK.
+ */
+enum pl_code pl_http_call(struct pl_http *h, const struct pl_http_req *req,
+    struct pl_http_res *res, int64_t deadline, struct pl_err *err);
+/* n calls, at most `parallel` at once (HTTP/2 streams or connections);
+ * each res has its own code.  PL_OK where all have PL_OK. */
+enum pl_code pl_http_many(struct pl_http *h, const struct pl_http_req *req,
+    struct pl_http_res *res, size_t n, unsigned parallel, int64_t deadline,
+    struct pl_err *err);
+/* Lends the first header of this name (any case), or NULL. */
+const char *pl_http_header_get(const struct pl_http_res *r,
+    const char *name, char *out, size_t size);
+/* Appends s percent-encoded (RFC 3986 unreserved stay; `slash` keeps "/"). */
+void pl_url_escape(struct pl_buf *b, const char *s, bool slash);
+/* application/x-www-form-urlencoded: "&name=value". */
+void pl_form_add(struct pl_buf *b, const char *name, const char *value);
+void pl_form_add_secret(struct pl_buf *b, const char *name,
+    const struct pl_secret *secret);
+/* The usual meaning of a status for a failure: 401 403 auth, 408 5xx
+ * network, 429 limit, 409 412 conflict, 404 and other 4xx refused. */
+enum pl_code pl_http_code(int status);
+/*
+ * A page link that an API gave: its path and query if scheme, host and port
+ * are those of the endpoint; else PL_EPROTO.  Appends.
+ */
+enum pl_code pl_http_same_host(struct pl_http *h, const char *url,
+    struct pl_buf *target, struct pl_err *err);
 
 #endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright The placard authors */
+
+/*
+ * The door of agent/: configuration, journal, workers, engine.
+ *
+ * Who owns a challenge at each moment: the job's run owns its tasks until
+ * pl_engine_free.  A task's targets sit in exactly one place: the waiting
+ * list of their group (account and scope), or a batch that a worker has.  A
+ * batch comes back with outcomes, or without any when its worker died; then
+ * its targets go back to the waiting list and the journal says what may
+ * have happened.
+ */
+#ifndef PL_AGENT_H
+#define PL_AGENT_H
+
+#include <sys/types.h>
+
+#include "providers.h"
+
+/* ---- configuration (DESIGN.md section 5): config.c --------------------- */
+
+struct pl_account {
+	struct pl_settings settings;	/* settings.account is the name */
+	const struct pl_provider_desc *desc;
+	bool enabled;
+	const char *file;
+	unsigned line;
+	uint32_t ttl;			/* seconds; the provider's default where not given */
+	int64_t timeout_ms;		/* of one call */
+	char **allow_names;		/* NULL-terminated patterns, or NULL */
+	bool follow;			/* publish where a CNAME leads */
+};
+struct pl_route {
+	char *name;			/* A-labels; "" serves every name */
+	enum pl_method methods[PL_NMETHODS];
+	size_t nmethods;		/* 0: all */
+	char **accounts;
+	size_t naccounts;
+	bool enabled;
+	int follow;			/* -1: as the account says */
+};
+struct pl_verify_conf {
+	int64_t timeout_ms;
+	char **resolvers, **servers, **http_servers;	/* NULL-terminated or NULL */
+	unsigned quorum;		/* 0: all */
+	bool site_local;
+	char *dnssec, *caa, *trust_anchor;
+};
+struct pl_config {
+	char *path;			/* NULL where there was no file */
+	bool unreadable;		/* the default file is there, but not for this user */
+	char *state_directory;
+	struct pl_account *accounts;
+	size_t naccounts;
+	struct pl_route *routes;
+	size_t nroutes;
+	struct pl_verify_conf verify;
+	struct pl_conf_section *tree;	/* for sections of other rooms; may be NULL */
+};
+/*
+ * path NULL: $PLACARD_CONFIG, else /etc/placard/placard.conf, which
+ * may be missing.  PL_EINVAL where there are faults; they are all in
+ * `faults`, one a line.
+ */
+enum pl_code pl_config_load(struct pl_config **out, const char *path,
+    struct pl_faults *faults, struct pl_err *err);
+void pl_config_free(struct pl_config *c);
+const struct pl_account *pl_config_account(const struct pl_config *c,
+    const char *name);
+/* The longest enabled route that serves this name and method, or NULL. */
+const struct pl_route *pl_config_route(const struct pl_config *c,
+    const char *domain, enum pl_method m);
+
+/* ---- event loop: loop.c ------------------------------------------------- */
+
+struct pl_loop;
+enum pl_code pl_loop_new(struct pl_loop **out, struct pl_err *err);
+void pl_loop_free(struct pl_loop *l);
+/* Calls fn when fd can be read (or written, with `write`), or has hung up.
+ * One entry a descriptor; set again to change. */
+void pl_loop_watch(struct pl_loop *l, int fd, bool write,
+    void (*fn)(void *ctx), void *ctx);
+void pl_loop_unwatch(struct pl_loop *l, int fd);
+/* Calls fn once, `ms` from now (monotonic).  Gives an id, never 0. */
+uint64_t pl_loop_after(struct pl_loop *l, int64_t ms, void (*fn)(void *ctx),
+    void *ctx);
+void pl_loop_forget(struct pl_loop *l, uint64_t id);	/* 0 is allowed */
+/* Waits for and does what is next; PL_EIO where polling fails. */
+enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
+
+/* ---- workers: pool.c, seam.c, serve.c ----------------------------------- */
+
+/*
+ * The seam.  A worker is a program that is executed with one end of a
+ * socketpair as descriptor 3, an empty environment but for PATH and LANG,
+ * and /dev/null as standard input and output.  The engine speaks first:
+ *
+ *   engine                       worker
+ *   HELLO role, settings     ->
+ *                            <-  READY err           (credentials loaded)
+ *   SCOPE call, deadline, names ->
+ *                            <-  SCOPED call, n × (code, scope, text)
+ *   APPLY call, deadline, scope, changes ->
+ *                            <-  APPLIED call, err, outcomes
+ *   CHECK n × check          ->                      (role check)
+ *   CANCEL id                ->
+ *                            <-  SEEN sighting       (any number, the last one final)
+ *
+ * `call` is the engine's number and comes back as it is.  Deadlines are
+ * milliseconds from now.  One SCOPE or APPLY is under way at a time.  A
+ * frame out of turn, with another call number, another count of outcomes or
+ * bytes that do not parse means that the worker lies: it is killed and its
+ * work goes back.  A worker that is silent 2 s past its call's deadline
+ * is killed as well.  The worker ends when its descriptor is closed.
+ */
+enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
+	PL_MSG_APPLY, PL_MSG_APPLIED, PL_MSG_CHECK, PL_MSG_CANCEL,
+	PL_MSG_SEEN };
+
+#define PL_SEAM_FD 3
+#define PL_ROLE_ACCOUNT "account"
+#define PL_ROLE_CHECK "check"
+
+/* seam.c: the frames' bodies.  _get lends strings from the frame; arrays it
+ * gives are freed with free(). */
+void pl_change_put(struct pl_buf *b, const struct pl_change *c);
+void pl_change_get(struct pl_cursor *c, struct pl_change *out);
+void pl_outcome_put(struct pl_buf *b, const struct pl_outcome *o);
+void pl_outcome_get(struct pl_cursor *c, struct pl_outcome *out);
+size_t pl_change_size(const struct pl_change *c);	/* octets in a frame */
+
+/* serve.c: the worker's side.  Serves the providers in the table until the
+ * engine hangs up; gives the exit status. */
+int pl_serve_accounts(const struct pl_provider *const *table,
+    const char *who);
+
+/* What to start, and how it is told apart from others. */
+struct pl_worker_spec {
+	const char *key;		/* "account:lab", "check" */
+	const char *program;		/* "placard-dns" */
+	const struct pl_buf *hello;	/* body of HELLO */
+	unsigned most;			/* workers of this key at once */
+};
+struct pl_pool;
+struct pl_worker;
+enum pl_code pl_pool_new(struct pl_pool **out, struct pl_loop *loop,
+    const char *libexec, const struct pl_log *log, struct pl_err *err);
+void pl_pool_free(struct pl_pool *p);		/* kills what still runs */
+/*
+ * Lends an idle worker of this key, starting one where there are fewer than
+ * `most`; NULL with PL_OK: all are busy (pool's `freed` will be called).
+ * The worker is the caller's until pl_worker_release.
+ */
+enum pl_code pl_pool_acquire(struct pl_pool *p,
+    const struct pl_worker_spec *spec, struct pl_worker **out,
+    struct pl_err *err);
+void pl_pool_on_freed(struct pl_pool *p, void (*freed)(void *ctx),
+    void *ctx);
+/*
+ * Sends a request; done() is called once: with the answer frame, or with
+ * f NULL and err telling why there is none (worker died, hung, lied).
+ * After a failure the worker is gone: it must not be released.  `answer`
+ * is the frame type that is expected.
+ */
+void pl_worker_call(struct pl_worker *w, enum pl_msg type,
+    const struct pl_buf *body, enum pl_msg answer, int64_t timeout_ms,
+    void (*done)(void *ctx, struct pl_frame *f, const struct pl_err *err),
+    void *ctx);
+/* For answers of the expected type that make no sense: kills the worker. */
+void pl_worker_lied(struct pl_worker *w, const char *why);
+void pl_worker_release(struct pl_worker *w);
+uint32_t pl_worker_next_call(struct pl_worker *w);
+/*
+ * A worker that streams (role check): frames of type SEEN go to on_frame;
+ * when it dies, on_frame is called with f NULL and the worker is gone.
+ */
+void pl_worker_stream(struct pl_worker *w,
+    void (*on_frame)(void *ctx, struct pl_frame *f, const struct pl_err *err),
+    void *ctx);
+void pl_worker_send(struct pl_worker *w, enum pl_msg type,
+    const struct pl_buf *body);
+/* Kills all workers with a call under way; the calls fail, outcome unknown. */
+void pl_pool_kill_busy(struct pl_pool *p, const char *why);
+unsigned pl_pool_restarts(const struct pl_pool *p);
+
+/* ---- journal: journal.c (states and recovery rule stand in its head) ---- */
+
+enum pl_row_state { PL_ROW_INTENT, PL_ROW_PUBLISHED, PL_ROW_VISIBLE,
+	PL_ROW_REMOVING, PL_ROW_LEFT, PL_NROWSTATES };
+struct pl_row {
+	int64_t id;
+	char *job;
+	uint32_t seq;		/* index in the job */
+	char *method;
+	char *domain;		/* as shown: "*.example.com" */
+	char *account, *provider, *scope;
+	enum pl_kind kind;
+	char *name;		/* where it really is: owner name or path */
+	char *record;		/* the owner name or path that was asked for */
+	char *value;
+	size_t value_len;
+	uint32_t ttl;
+	char *handle;
+	bool apex, standing;
+	enum pl_was was;
+	enum pl_row_state state;
+	int64_t created, published, visible;	/* wall ms, 0: not yet */
+	int64_t due;		/* wall ms when it has to go, 0: when released */
+	int64_t owner;		/* instance that works on it */
+};
+void pl_row_clear(struct pl_row *r);
+const char *pl_row_state_name(enum pl_row_state s);
+
+struct pl_journal;
+/* Opens (makes) DIR/journal.db; PL_EIO names the directory.  `create` false:
+ * a missing journal gives *out NULL with PL_OK. */
+enum pl_code pl_journal_open(struct pl_journal **out, const char *dir,
+    bool create, struct pl_err *err);
+void pl_journal_close(struct pl_journal *j);
+int64_t pl_journal_instance(const struct pl_journal *j);
+/* Groups what follows into one durable commit. */
+enum pl_code pl_journal_begin(struct pl_journal *j, struct pl_err *err);
+enum pl_code pl_journal_commit(struct pl_journal *j, struct pl_err *err);
+void pl_journal_rollback(struct pl_journal *j);
+
+/* What to do with a value that is to be added, as the journal sees it. */
+enum pl_claim {
+	PL_CLAIM_ADD,		/* intent is written: add it */
+	PL_CLAIM_OURS,		/* there, and placard's: row is published */
+	PL_CLAIM_FOREIGN,	/* there before us: row says so, never removed */
+	PL_CLAIM_BUSY,		/* another command is adding or removing it now: look again */
+};
+/*
+ * Writes the intent for a row (all but id, state, created filled in; was as
+ * LOOK saw it).  row->id not 0: an intent of ours from an earlier try, taken up
+ * again.  Sets row->id, was and state.
+ */
+enum pl_code pl_journal_claim(struct pl_journal *j, struct pl_row *row,
+    enum pl_claim *claim, struct pl_err *err);
+/* The outcome of an add: published, with the provider's handle. */
+enum pl_code pl_journal_published(struct pl_journal *j, struct pl_row *row,
+    const char *handle, enum pl_was was, struct pl_err *err);
+enum pl_code pl_journal_visible(struct pl_journal *j, struct pl_row *row,
+    struct pl_err *err);
+/* The add was refused for good and never happened: forget the intent. */
+enum pl_code pl_journal_forget(struct pl_journal *j, struct pl_row *row,
+    struct pl_err *err);
+enum pl_code pl_journal_due(struct pl_journal *j, struct pl_row *row,
+    int64_t due, struct pl_err *err);
+/*
+ * Before a removal.  *call tells whether the provider must be asked: not
+ * where the value was there before us, nor while another row needs it (then
+ * the row is settled at once).  *busy: another live command works on it.
+ */
+enum pl_code pl_journal_removing(struct pl_journal *j, struct pl_row *row,
+    bool *call, bool *busy, struct pl_err *err);
+enum pl_code pl_journal_removed(struct pl_journal *j, struct pl_row *row,
+    struct pl_err *err);
+
+/* Which rows. NULL, 0, false: no condition. */
+struct pl_row_query {
+	const char *job;
+	int64_t before;			/* created before (wall ms) */
+	const char *record;		/* what was asked for; with the next three */
+	enum pl_kind kind;
+	const char *value;
+	size_t value_len;
+	const char *account;
+	bool left;			/* rows in state LEFT too */
+};
+/* Gives the rows, oldest first; each pl_row_clear, the array free(). */
+enum pl_code pl_journal_rows(struct pl_journal *j,
+    const struct pl_row_query *q, struct pl_row **rows, size_t *n,
+    struct pl_err *err);
+
+/* What is kept about an account between runs. */
+struct pl_account_note {
+	int64_t seen_ms;	/* how long its records needed to be visible (moving), 0: unknown */
+	double tokens;		/* pacing: what is in the bucket ... */
+	int64_t stamp;		/* ... at this wall time, ms */
+	int64_t paused;		/* wall ms until which it must not be called */
+};
+enum pl_code pl_journal_note_get(struct pl_journal *j, const char *account,
+    struct pl_account_note *n, struct pl_err *err);
+enum pl_code pl_journal_note_put(struct pl_journal *j, const char *account,
+    const struct pl_account_note *n, struct pl_err *err);
+
+/* ---- engine: engine.c, batch.c, report.c -------------------------------- */
+
+struct pl_engine;
+struct pl_job_run;
+struct pl_task;
+
+/* Where a target stands; at rest from PL_T_DONE on. */
+enum pl_phase { PL_T_NEW, PL_T_SCOPE, PL_T_READY, PL_T_CALL, PL_T_DONE,
+	PL_T_GONE, PL_T_FAILED };
+
+/* One account's share of a task. */
+struct pl_target {
+	struct pl_task *task;
+	const struct pl_account *account;
+	char *scope;
+	char *name;			/* where to publish, aliases followed */
+	struct pl_row row;
+	enum pl_phase phase;
+	bool probing;			/* no route: is it this account's? */
+	bool maybe;			/* an add was sent whose answer was lost */
+	unsigned attempts;		/* calls that carried it */
+	unsigned fails;			/* failures in a row */
+	int64_t not_before;		/* mono ms */
+	unsigned hops;			/* aliases followed */
+	bool removing;
+	struct pl_err err;
+	struct pl_target *next;		/* in a waiting list */
+};
+struct pl_task {
+	struct pl_job_run *run;
+	const struct pl_challenge *ch;
+	uint32_t seq;
+	enum pl_state state;
+	enum pl_state told;		/* what `changed` was told last */
+	struct pl_target *targets;
+	size_t n;
+	int64_t published, visible, removed;	/* wall ms */
+	struct pl_verdict *verdicts;
+	size_t nverdicts;
+	char *zone;
+	bool looking;			/* the check worker has it */
+	uint32_t look;			/* its number there */
+	bool look_once;
+	bool removing;
+	bool resting;			/* nothing more to do for it */
+	unsigned attempts;		/* looks */
+	struct pl_err err;		/* code PL_OK: none */
+};
+struct pl_job_run {
+	struct pl_job job;
+	struct pl_task *tasks;		/* job.n of them */
+	int64_t deadline;		/* mono ms */
+	int64_t started;		/* mono ms */
+	size_t open;			/* tasks that still work */
+	bool removing;
+	bool cancelled;
+	struct pl_engine *user;
+};
+
+/* How jobs are run. */
+struct pl_engine_opts {
+	const struct pl_config *config;
+	struct pl_journal *journal;	/* NULL only where nothing is published */
+	struct pl_log *log;
+	const char *libexec;		/* NULL: $PLACARD_LIBEXEC or as built */
+	const char *account;		/* -a: for every challenge, or NULL */
+	uint32_t ttl;			/* --ttl, 0: the account's */
+	const char *const *servers, *const *resolvers, *const *http_servers; /* override the configuration */
+	bool wait;			/* look for visibility */
+	unsigned tries;			/* tries of a passing fault; 0: until the deadline */
+	/* A task's state or verdicts changed; may be NULL. */
+	void (*changed)(void *ctx, const struct pl_task *t, enum pl_state before);
+	void *ctx;
+};
+enum pl_code pl_engine_new(struct pl_engine **out,
+    const struct pl_engine_opts *o, struct pl_err *err);
+void pl_engine_free(struct pl_engine *e);
+struct pl_loop *pl_engine_loop(struct pl_engine *e);
+struct pl_pool *pl_engine_pool(struct pl_engine *e);
+/*
+ * Takes a job (keeps its content) and starts publishing.  timeout_ms from
+ * now is its deadline.  Lends the run until pl_engine_free.
+ */
+struct pl_job_run *pl_engine_present(struct pl_engine *e, struct pl_job *job,
+    int64_t timeout_ms);
+/* Finds the accounts and does nothing: what present would do. */
+struct pl_job_run *pl_engine_plan(struct pl_engine *e, struct pl_job *job);
+/* Only looks (no journal, no account). once: a single look. */
+struct pl_job_run *pl_engine_verify(struct pl_engine *e, struct pl_job *job,
+    int64_t timeout_ms, bool once);
+/* Removes what a run has published (standing ones stay). */
+void pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
+    int64_t timeout_ms);
+/* Removes journal rows; the run's tasks mirror the rows (kept). */
+struct pl_job_run *pl_engine_remove_rows(struct pl_engine *e,
+    struct pl_row *rows, size_t n, int64_t timeout_ms);
+/* Removes values that the journal does not know, by route and scope. */
+struct pl_job_run *pl_engine_remove_named(struct pl_engine *e,
+    struct pl_job *job, int64_t timeout_ms);
+/* Ends all work that is not a removal with PL_ECANCEL; calls under way get
+ * two seconds more. */
+void pl_engine_cancel(struct pl_engine *e);
+bool pl_engine_busy(const struct pl_engine *e);	/* any run with open tasks */
+/* Works until no run is busy or *stop is not 0 (may be NULL). */
+enum pl_code pl_engine_work(struct pl_engine *e, const volatile int *stop,
+    struct pl_err *err);
+
+/* n == 0 calls and scopes for commands: blocks in the loop until answered. */
+enum pl_code pl_engine_test(struct pl_engine *e,
+    const struct pl_account *account, const char *name,
+    char scope[PL_NAME_MAX], struct pl_err *err);
+
+/* report.c */
+enum pl_state pl_run_state(const struct pl_job_run *run);
+json_t *pl_task_json(const struct pl_task *t);		/* gives */
+json_t *pl_run_json(const struct pl_job_run *run);	/* gives */
+/* The exit status that a finished run leads to.  `wanted`: the state that
+ * was asked for. */
+int pl_run_exit(const struct pl_job_run *run, enum pl_state wanted);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright The placard authors */
+
+/* Private to the files of the command placard. */
+#ifndef PL_COMMAND_H
+#define PL_COMMAND_H
+
+#include "agent.h"
+
+/* What the command line said. */
+struct pl_cli {
+	const char *config;
+	bool json, quiet;
+	unsigned verbose;
+	struct pl_log log;
+
+	const char *account;
+	uint32_t ttl;
+	int64_t timeout_ms;		/* 0: not given */
+	char **servers, **resolvers;	/* NULL-terminated, or NULL */
+	size_t nservers, nresolvers;
+	bool dry_run, no_wait;
+
+	struct pl_challenge_args ch;	/* -m, -d and so on */
+	bool has_challenge;
+	const char *content_file;
+	const char *jobs;		/* --jobs FILE */
+
+	const char *job;		/* cleanup --job */
+	int64_t older_ms;		/* cleanup --older-than, -1: not given */
+	bool all, host_key, print;
+
+	char **args;			/* words behind the options */
+	int nargs;
+};
+
+#define PL_USAGE 2
+
+/* Groups of options that a command takes. */
+#define PL_TAKES_CHALLENGE	0x1
+#define PL_TAKES_LOOK		0x2	/* --timeout --server --resolver */
+#define PL_TAKES_PUBLISH	0x4	/* -a --ttl --dry-run */
+#define PL_TAKES_NO_WAIT	0x8
+#define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
+#define PL_TAKES_TOP	0x20	/* --version */
+#define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
+
+struct pl_command {
+	const char *name;
+	const char *args;		/* what follows the name in the usage line */
+	const char *summary;
+	unsigned takes;
+	int least, most;		/* words behind the options; most -1: any */
+	int (*run)(struct pl_cli *cli);
+	const char *help;		/* more lines for --help */
+};
+
+/* options.c.  Parses what follows the command's name; a status, or -1 to
+ * go on. */
+int pl_cli_parse(struct pl_cli *cli, const struct pl_command *cmd, int argc,
+    char **argv);
+int pl_cli_globals(struct pl_cli *cli, int *argc, char ***argv);
+void pl_cli_clear(struct pl_cli *cli);
+void pl_cli_help(const struct pl_command *cmd);
+void pl_cli_top_help(void);	/* placard.c: all commands */
+/* Says an error on standard error (and as JSON where asked) and gives the
+ * exit status of its code. */
+int pl_cli_fail(const struct pl_cli *cli, const struct pl_err *err);
+int pl_cli_usage(const struct pl_cli *cli, const char *fmt, ...)
+    PL_PRINTF(2, 3);
+/* Prints all faults; gives 3 where there are some, or the error's status. */
+int pl_cli_config(const struct pl_cli *cli, struct pl_config **out);
+/* The jobs of the command line; a status, or -1 to go on. */
+int pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n);
+/* May these records be written at all?  A status, or -1 to go on. */
+int pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
+    const struct pl_job *jobs, size_t n);
+/* Writes to standard output; false where that failed (a status 6 then). */
+void pl_cli_print(const char *fmt, ...) PL_PRINTF(1, 2);
+void pl_cli_print_json(json_t *j);		/* keeps j */
+int pl_cli_flush(int status);
+
+/* cmd-challenge.c */
+int pl_cmd_present(struct pl_cli *cli);
+int pl_cmd_verify(struct pl_cli *cli);
+int pl_cmd_run(struct pl_cli *cli);
+/* cmd-journal.c */
+int pl_cmd_cleanup(struct pl_cli *cli);
+int pl_cmd_list(struct pl_cli *cli);
+/* cmd-account.c */
+int pl_cmd_account(struct pl_cli *cli);
+int pl_cmd_provider(struct pl_cli *cli);
+
+/* session.c: an engine with signals and progress around it. */
+struct pl_session {
+	struct pl_cli *cli;
+	struct pl_config *config;
+	struct pl_journal *journal;
+	struct pl_engine *engine;
+	int sigfd;
+	int stop;		/* a signal came: its number */
+	bool progress;
+	size_t total, published, visible, removed, failed;
+	int64_t drawn;		/* mono ms of the last progress line */
+};
+enum pl_journal_need { PL_JOURNAL_NONE, PL_JOURNAL_READ, PL_JOURNAL_WRITE };
+/* A status, or -1 to go on. */
+int pl_session_open(struct pl_session *s, struct pl_cli *cli,
+    enum pl_journal_need need, bool wait, bool files);
+void pl_session_close(struct pl_session *s);
+/* Works until nothing is open or a signal came. */
+enum pl_code pl_session_work(struct pl_session *s, struct pl_err *err);
+int64_t pl_session_timeout(const struct pl_session *s);
+/* Prints a finished run for people or as JSON. */
+void pl_session_report(struct pl_session *s, const struct pl_job_run *run);
+/* The worse of two exit statuses: 7 where both good and bad are in it. */
+int pl_status_join(int a, int b);
+
+#endif

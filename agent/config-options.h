@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright The placard authors */
+
+/*
+ * Between config.c and config-options.c only: a section whose keys an
+ * option table describes.
+ */
+#ifndef PL_CONFIG_OPTIONS_H
+#define PL_CONFIG_OPTIONS_H
+
+#include "agent.h"
+
+struct config_tables {
+	const char *what, *name;		/* "provider", "rfc2136" */
+	const struct pl_option *list[3];	/* the first that is NULL ends */
+};
+
+/*
+ * Checks every key of the section against the tables and adds it to set;
+ * what is missing or wrong becomes a fault.  The text of secrets that stand
+ * in the file itself is wiped from the section.
+ */
+void config_options_load(struct pl_settings *set,
+    const struct config_tables *tables, struct pl_conf_section *s,
+    struct pl_faults *faults);
+
+/* Gives a path that stands in a configuration file, made absolute. */
+char *config_path(const char *file, const char *path);
+
+#endif

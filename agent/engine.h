@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright The placard authors */
+
+/* Private to engine.c, jobs.c, batch.c and look.c. */
+#ifndef PL_ENGINE_H
+#define PL_ENGINE_H
+
+#include "agent.h"
+
+/* Targets of one account and scope; at most one call is under way. */
+struct pl_group {
+	struct pl_acct *acct;
+	char *scope;
+	struct pl_target *first, **last;
+	bool busy;
+	struct pl_group *next;
+};
+
+/* What the engine knows of an account at run time. */
+struct pl_acct {
+	struct pl_engine *engine;
+	const struct pl_account *conf;
+	char *key;
+	struct pl_buf hello;
+	unsigned inflight;
+	struct pl_group *groups;
+	struct pl_target *scoping, **scoping_last;	/* wait for a scope */
+	struct pl_account_note note;
+	bool note_dirty;
+	int64_t paused;			/* mono ms */
+	struct pl_err refused;		/* EAUTH: no more calls in this run */
+};
+
+struct pl_engine {
+	struct pl_engine_opts o;
+	struct pl_loop *loop;
+	struct pl_pool *pool;
+	struct pl_acct *accts;		/* one for each account of the configuration */
+	struct pl_job_run **runs;
+	size_t nruns;
+	uint64_t kick, flush;		/* timers */
+	int64_t kick_at;
+	struct pl_err fatal;		/* the journal failed */
+
+	struct pl_worker *checker;
+	unsigned checker_deaths;
+	struct pl_task **looks;		/* by check id */
+	size_t nlooks, caplooks;
+	size_t unsent;			/* looks from here on are not yet sent */
+	struct pl_task **seen;		/* visible, not yet in the journal */
+	size_t nseen, capseen;
+};
+
+/* engine.c */
+struct pl_acct *pl_acct_of(struct pl_engine *e,
+    const struct pl_account *conf);
+void pl_target_ready(struct pl_target *t);	/* scope is known: into its group */
+void pl_target_scope(struct pl_target *t);	/* ask its account for the scope */
+void pl_target_alias(struct pl_target *t, const char *alias);
+/* A call failed for it: again later, or for good. */
+void pl_target_failed(struct pl_target *t, const struct pl_err *err);
+void pl_target_remove(struct pl_target *t);	/* what it has, or may have, in the world */
+bool pl_target_in_world(const struct pl_target *t);
+struct pl_group *pl_group_of(struct pl_acct *a, const char *scope);
+void pl_target_done(struct pl_target *t);	/* published or removed */
+void pl_task_fail(struct pl_task *t, const struct pl_err *err);
+void pl_task_settle(struct pl_task *t);		/* after a target changed */
+void pl_task_changed(struct pl_task *t);
+void pl_task_seen(struct pl_task *t);		/* every server has it */
+void pl_task_rest(struct pl_task *t);		/* nothing more to do for it */
+bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
+    const struct pl_err *err);
+void pl_engine_flush(void *engine);
+
+/* batch.c */
+void pl_engine_dispatch(void *engine);
+void pl_engine_kick(struct pl_engine *e, int64_t ms);
+
+/* look.c */
+void pl_look_start(struct pl_task *t, bool once);
+void pl_look_stop(struct pl_task *t);
+void pl_look_send(struct pl_engine *e);
+
+#endif

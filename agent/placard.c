@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright The placard authors */
+
+#include "command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHALLENGE "-m METHOD -d DOMAIN ... | --jobs FILE"
+
+static const struct pl_command commands[] = {
+	{ "present", CHALLENGE,
+	    "Publishes, waits until it is visible, leaves it there.",
+	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK | PL_TAKES_PUBLISH |
+	    PL_TAKES_NO_WAIT, 0, 0, pl_cmd_present, NULL },
+	{ "verify", CHALLENGE,
+	    "Is it visible?  Changes nothing and needs no credentials.",
+	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK, 0, 0, pl_cmd_verify,
+	    "One look, or with --timeout as many as it takes.\n" },
+	{ "cleanup", CHALLENGE " | --job ID | --older-than AGE | --all",
+	    "Removes that value, or what is ours by the journal.",
+	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK | PL_TAKES_PUBLISH |
+	    PL_TAKES_JOURNAL, 0, 0, pl_cmd_cleanup, NULL },
+	{ "run", CHALLENGE " -- COMMAND ARG...",
+	    "Publishes, runs the command, always cleans up.",
+	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK | PL_TAKES_PUBLISH, 1, -1,
+	    pl_cmd_run, "Exits as the command did.\n" },
+	{ "list", "", "Shows what is published and not yet removed.", 0, 0, 0,
+	    pl_cmd_list, NULL },
+	{ "account", "list | show NAME | test NAME",
+	    "Shows accounts, or tries their credentials.", PL_TAKES_LOOK, 1, 2,
+	    pl_cmd_account, NULL },
+	{ "provider", "list | show NAME", "Shows what providers there are.",
+	    0, 1, 2, pl_cmd_provider, NULL },
+};
+
+void
+pl_cli_top_help(void)
+{
+	pl_cli_print("usage: placard [-c FILE] [--json] [-q | -v] COMMAND "
+	    "...\n\n");
+	for (size_t i = 0; i < PL_NELEM(commands); i++)
+		pl_cli_print("  %-9s %s\n", commands[i].name,
+		    commands[i].summary);
+	pl_cli_print("\nplacard COMMAND --help tells the options of each; "
+	    "placard --version the version.\n");
+}
+
+static const struct pl_command *
+find(const char *name)
+{
+	for (size_t i = 0; i < PL_NELEM(commands); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static int
+dispatch(struct pl_cli *cli, int argc, char **argv)
+{
+	const struct pl_command *cmd;
+	int status;
+
+	status = pl_cli_globals(cli, &argc, &argv);
+	if (status != -1)
+		return status;
+	if (argc == 0)
+		return pl_cli_usage(cli, "a command is expected");
+	cmd = find(argv[0]);
+	if (cmd == NULL)
+		return pl_cli_usage(cli, "no such command: %s", argv[0]);
+	status = pl_cli_parse(cli, cmd, argc, argv);
+	return status != -1 ? status : cmd->run(cli);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct pl_cli cli = { .older_ms = -1,
+		.log = { 2, PL_LOG_WARN, false, false, "placard" } };
+	int status;
+
+	pl_process_harden(2);
+	status = pl_cli_flush(dispatch(&cli, argc, argv));
+	pl_cli_clear(&cli);
+	return status;
+}

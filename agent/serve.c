@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright The placard authors */
+
+/*
+ * A worker for accounts: reads requests from the engine, calls the provider,
+ * writes answers.  It checks every record against the rules by itself, so
+ * that whoever takes over the engine still cannot make it do anything else.
+ */
+#include "agent.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_CHANGES 65536
+
+struct server {
+	struct pl_chan chan;
+	struct pl_log log;
+	struct pl_settings set;
+	const struct pl_provider *provider;
+	void *self;
+	const char **patterns;
+};
+
+static const struct pl_provider *
+find(const struct pl_provider *const *table, const char *name)
+{
+	for (; *table != NULL; table++) {
+		if (pl_streq((*table)->desc->name, name))
+			return *table;
+	}
+	return NULL;
+}
+
+static enum pl_code
+reply(struct server *s, enum pl_msg type, struct pl_buf *b)
+{
+	struct pl_err err;
+	enum pl_code code;
+
+	code = pl_chan_send(&s->chan, (uint8_t)type, b, &err);
+	pl_buf_clear(b);
+	return code;
+}
+
+static enum pl_code
+hello(struct server *s, const struct pl_provider *const *table,
+    struct pl_frame *f)
+{
+	const struct pl_setting *allow;
+	const char *role;
+	struct pl_buf b;
+	struct pl_err err;
+
+	pl_err_clear(&err);
+	role = pl_get_str(&f->body);
+	s->log.level = (enum pl_level)pl_get_u8(&f->body);
+	pl_settings_get(&f->body, &s->set);
+	if (f->type != PL_MSG_HELLO || f->body.bad ||
+	    !pl_streq(role, PL_ROLE_ACCOUNT))
+		return PL_EPROTO;
+	s->provider = find(table, s->set.provider);
+	if (s->provider == NULL)
+		pl_fail(&err, PL_EINVAL, "%s: provider %s is not in this worker",
+		    s->set.account, s->set.provider);
+	else
+		s->provider->open(&s->self, &s->set, &err);
+	allow = pl_setting_find(&s->set, "allow-names");
+	if (allow != NULL) {
+		s->patterns = pl_array(allow->n + 1, sizeof(*s->patterns));
+		for (size_t i = 0; i < allow->n; i++)
+			s->patterns[i] = allow->values[i];
+	}
+	pl_buf_init(&b, PL_LIM_FRAME);
+	pl_put_err(&b, &err);
+	return reply(s, PL_MSG_READY, &b);
+}
+
+/* Shows the provider all names of a call before they are asked one by one;
+ * reads them from a copy of the cursor. */
+static void
+serve_prime(struct server *s, const struct pl_call *call, struct pl_cursor c,
+    uint32_t n)
+{
+	const char **names;
+
+	if (s->provider->prime == NULL || n < 2)
+		return;
+	names = pl_array(n, sizeof(*names));
+	for (uint32_t i = 0; i < n; i++) {
+		names[i] = pl_get_str(&c);
+		if (c.bad || names[i] == NULL) {
+			free(names);
+			return;
+		}
+	}
+	s->provider->prime(s->self, call, names, n);
+	free(names);
+}
+
+static enum pl_code
+serve_scope(struct server *s, struct pl_cursor *c)
+{
+	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c), n;
+	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	char scope[PL_NAME_MAX];
+	const char *name;
+	struct pl_buf b;
+	struct pl_err err;
+	enum pl_code code;
+
+	n = pl_get_count(c, 5);
+	pl_buf_init(&b, PL_LIM_FRAME);
+	pl_put_u32(&b, id);
+	pl_put_u32(&b, n);
+	if (!c->bad)
+		serve_prime(s, &call, *c, n);
+	for (uint32_t i = 0; i < n; i++) {
+		name = pl_get_str(c);
+		if (c->bad || name == NULL) {
+			pl_buf_clear(&b);
+			return PL_EPROTO;
+		}
+		pl_err_clear(&err);
+		scope[0] = '\0';
+		code = s->provider->scope(s->self, &call, name, scope, &err);
+		pl_put_str(&b, scope);
+		err.code = code;
+		pl_put_err(&b, &err);
+	}
+	return reply(s, PL_MSG_SCOPED, &b);
+}
+
+/* The rules of DESIGN.md section 2; what breaks them is refused here and the
+ * rest goes to the provider. */
+static bool
+allowed(struct server *s, const char *scope, const struct pl_change *ch,
+    struct pl_outcome *out)
+{
+	struct pl_err err;
+	bool inside = ch->kind == PL_FILE || pl_suffix_of(scope, ch->name);
+
+	pl_err_clear(&err);
+	if (!inside)
+		pl_fail(&err, PL_EINVAL, "%s: not below %s", ch->name, scope);
+	if (inside && pl_record_allowed(ch->kind, ch->name, ch->value,
+	    ch->value_len, ch->apex, s->patterns, &err) == PL_OK)
+		return true;
+	out->code = err.code;
+	snprintf(out->text, sizeof(out->text), "%.*s",
+	    (int)sizeof(out->text) - 1, err.text);
+	return false;
+}
+
+static enum pl_code
+apply_allowed(struct server *s, const struct pl_call *call,
+    const char *scope, const struct pl_change *chg, struct pl_outcome *out,
+    size_t n, struct pl_err *err)
+{
+	struct pl_change *good;
+	struct pl_outcome *res;
+	size_t *back, m = 0;
+	enum pl_code code = PL_OK;
+
+	good = pl_array(n + 1, sizeof(*good));
+	res = pl_array(n + 1, sizeof(*res));
+	back = pl_array(n + 1, sizeof(*back));
+	for (size_t i = 0; i < n; i++) {
+		out[i].code = PL_EUNDONE;
+		if (allowed(s, scope, &chg[i], &out[i])) {
+			res[m].code = PL_EUNDONE;
+			back[m] = i;
+			good[m++] = chg[i];
+		}
+	}
+	if (n == 0 || m > 0)
+		code = s->provider->apply(s->self, call, scope, good, res, m,
+		    err);
+	for (size_t i = 0; i < m; i++)
+		out[back[i]] = res[i];
+	free(good);
+	free(res);
+	free(back);
+	return code;
+}
+
+static enum pl_code
+serve_apply(struct server *s, struct pl_cursor *c)
+{
+	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c), n;
+	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	const char *scope = pl_get_str(c);
+	struct pl_change *chg;
+	struct pl_outcome *out;
+	struct pl_buf b;
+	struct pl_err err;
+	enum pl_code code;
+
+	n = pl_get_count(c, 20);
+	if (c->bad || scope == NULL || n > MAX_CHANGES)
+		return PL_EPROTO;
+	chg = pl_array(n + 1, sizeof(*chg));
+	out = pl_array(n + 1, sizeof(*out));
+	for (uint32_t i = 0; i < n; i++)
+		pl_change_get(c, &chg[i]);
+	if (c->bad) {
+		code = PL_EPROTO;
+		goto out;
+	}
+	pl_err_clear(&err);
+	err.code = apply_allowed(s, &call, scope, chg, out, n, &err);
+	pl_buf_init(&b, PL_LIM_FRAME);
+	pl_put_u32(&b, id);
+	pl_put_err(&b, &err);
+	pl_put_u32(&b, n);
+	for (uint32_t i = 0; i < n; i++)
+		pl_outcome_put(&b, &out[i]);
+	code = reply(s, PL_MSG_APPLIED, &b);
+out:
+	free(chg);
+	free(out);
+	return code;
+}
+
+int
+pl_serve_accounts(const struct pl_provider *const *table, const char *who)
+{
+	struct server s = { .log = { 2, PL_LOG_WARN, false, false, who } };
+	struct pl_frame f;
+	struct pl_err err;
+	enum pl_code code;
+	bool eof = false, greeted = false;
+
+	pl_process_harden(PL_SEAM_FD);
+	pl_chan_init(&s.chan, PL_SEAM_FD);
+	for (;;) {
+		code = pl_chan_wait(&s.chan, &f, &eof, &err);
+		if (code != PL_OK || eof)
+			break;
+		if (!greeted) {
+			code = hello(&s, table, &f);
+			greeted = true;
+		} else if (s.self == NULL)
+			code = PL_EPROTO;
+		else if (f.type == PL_MSG_SCOPE)
+			code = serve_scope(&s, &f.body);
+		else if (f.type == PL_MSG_APPLY)
+			code = serve_apply(&s, &f.body);
+		else
+			code = PL_EPROTO;
+		if (code != PL_OK)
+			break;
+	}
+	if (s.self != NULL)
+		s.provider->close(s.self);
+	pl_settings_clear(&s.set);
+	free(s.patterns);
+	pl_chan_clear(&s.chan);
+	return code == PL_OK ? 0 : 1;
+}
