@@ -192,7 +192,7 @@ const char *pl_answer_name(enum pl_answer a);	/* "present", "stale", ... */
 
 struct pl_verdict {
 	char *server;		/* name of the server, or its address */
-	char *address;		/* "192.0.2.1", "2001:db8::1"; with "#PORT" where not 53/80 */
+	char *address;		/* "192.0.2.1", "2001:db8::1"; with ":PORT" ("[v6]:PORT") where not 53 or 80 */
 	enum pl_answer answer;
 	uint32_t ms;		/* round trip of the last question */
 	char *note;		/* what was odd, in words, or NULL */

@@ -593,9 +593,11 @@ http_verdicts(const struct check *c, struct pl_sighting *s)
 		struct pl_verdict *w = &s->verdicts[s->n++];
 
 		pl_buf_reset(&b);
-		pl_buf_adds(&b, e->addr);
-		if (e->port != 80)
-			pl_buf_addf(&b, "#%u", e->port);
+		if (e->port == 80)
+			pl_buf_adds(&b, e->addr);
+		else
+			pl_buf_addf(&b, strchr(e->addr, ':') != NULL ?
+			    "[%s]:%u" : "%s:%u", e->addr, e->port);
 		w->server = pl_strdup(e->name);
 		w->address = pl_strdup(b.data);
 		w->answer = (enum pl_answer)e->seen.answer;

@@ -77,6 +77,7 @@ peer_get(struct pl_verifier *v, const char *addr, uint16_t port)
 	p->salen = ai->ai_addrlen;
 	freeaddrinfo(ai);
 	memcpy(p->text, text, sizeof(text));
+	p->port = port;
 	TAILQ_INIT(&p->waiting);
 	table_add(&v->peers, &p->entry, p->text);
 	return p;

@@ -112,15 +112,19 @@ resolve_ready(struct pl_verifier *v, struct watch *w PL_UNUSED,
 	pl_resolve_run(v->resolve);
 }
 
-/* "192.0.2.1#5353" as libunbound writes it. */
+/* "192.0.2.1:5353" as libunbound writes it: "192.0.2.1@5353". */
 static char *
 forward_of(const struct peer *p)
 {
-	char *s = pl_strdup(p->text), *hash = strchr(s, '#');
+	char host[256];
+	struct pl_buf b;
+	uint16_t port;
 
-	if (hash != NULL)
-		*hash = '@';
-	return s;
+	pl_buf_init(&b, PL_LIM_LINE);
+	if (pl_hostport_parse(host, sizeof(host), &port, p->text, 53, NULL) ==
+	    PL_OK)
+		pl_buf_addf(&b, "%s@%u", host, p->port);
+	return pl_buf_take(&b);
 }
 
 static bool

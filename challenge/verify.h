@@ -8,6 +8,7 @@
  *   verify-net.c  servers' addresses ("peers"), their sockets, questions
  *   verify-zone.c resolvers, zone cuts, server sets, serials
  *   verify-dns.c  a record: aliases, one answer of each server
+ *   verify-weigh.c what they come to
  *   verify-judge.c what an answer means; no state, no network
  *   verify-http.c a file: one fetch from each address
  *   verify-policy.c DNSSEC, CAA, the delegation: what else a CA looks at
@@ -117,7 +118,8 @@ struct peer {
 	bool is_busy;
 	struct sockaddr_storage sa;
 	socklen_t salen;
-	char text[64];		/* "192.0.2.1", "192.0.2.1#5353" */
+	char text[64];		/* "192.0.2.1", "192.0.2.1:5353" */
+	uint16_t port;
 	struct queries waiting;
 	struct usock *sock[V_SOCKS];
 	unsigned inflight, tcps;
@@ -468,6 +470,13 @@ void policy_drop(struct pl_verifier *v, struct check *c);
 void policy_close(struct pl_verifier *v);
 void check_find(struct check *c, const char *topic, enum pl_mark mark,
     const char *fmt, ...) PL_PRINTF(4, 5);
+/* verify-dns.c for verify-weigh.c: which hop of its check it is; the zone of
+ * given servers is known now; the name lives in z (kept), or NULL: is to be
+ * looked for again; one more server is asked for the zone. */
+unsigned hop_index(const struct hop *h);
+void hop_name_zone(struct pl_verifier *v, struct hop *h, const char *apex);
+void hop_rezone(struct pl_verifier *v, struct hop *h, struct zone *z);
+void hop_where(struct pl_verifier *v, struct hop *h);
 /* The name of the zone that a hop is in; NULL: not known. */
 const char *hop_zone(const struct hop *h);
 
