@@ -64,7 +64,7 @@ web_timer(struct pl_verifier *v, struct timer *t PL_UNUSED)
 }
 
 /* Not before it is needed: others do not pay for it. */
-static bool
+bool
 web_start(struct pl_verifier *v, struct pl_err *err)
 {
 	if (v->web != NULL)
@@ -81,6 +81,12 @@ web_start(struct pl_verifier *v, struct pl_err *err)
 		return false;
 	}
 	return true;
+}
+
+void
+web_kick(struct pl_verifier *v)
+{
+	timer_set(v, &v->web_timer, v->now);
 }
 
 void
@@ -316,7 +322,7 @@ site_fetch(struct site *s, const char *addr, uint16_t port)
 		return;
 	}
 	v->fetches++;
-	timer_set(v, &v->web_timer, v->now);
+	web_kick(v);
 }
 
 static void
