@@ -252,6 +252,7 @@ struct pl_sighting {
 	size_t nfindings;
 };
 void pl_sighting_clear(struct pl_sighting *s);
+void pl_findings_free(struct pl_finding *f, size_t n);	/* NULL is allowed */
 
 /* Strings and lists are copied. */
 struct pl_verify_settings {
