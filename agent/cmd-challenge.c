@@ -348,7 +348,7 @@ pl_cmd_run(struct pl_cli *cli)
 	status = p.s.stop != 0 ? pl_code_exit(PL_ECANCEL) :
 	    join_all(p.runs, p.n, p.wanted);
 	if (p.s.stop != 0)
-		pl_engine_cancel(p.s.engine);
+		stop_and_remove(&p.s, p.runs, p.n);
 	else if (status == 0)
 		status = run_command(&p.s, cli->args);
 	p.s.stop = 0;

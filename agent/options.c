@@ -30,7 +30,7 @@ struct opt_desc {
 
 static const struct opt_desc options[] = {
 	{ OPT_METHOD, 'm', "method", "METHOD", PL_TAKES_CHALLENGE,
-	    "dns-01, http-01, dns-txt, dns-cname, http-file, ..." },
+	    "dns-01, http-01, dns-txt, ... (placard(1))" },
 	{ OPT_DOMAIN, 'd', "domain", "DOMAIN", PL_TAKES_CHALLENGE,
 	    "the domain, or *.DOMAIN" },
 	{ OPT_VALUE, 0, "value", "V", DATA, NULL },
@@ -45,7 +45,7 @@ static const struct opt_desc options[] = {
 	{ OPT_POLICY, 0, "policy", "P", DATA, NULL },
 	{ OPT_PERSIST, 0, "persist-until", "SECONDS", DATA, NULL },
 	{ OPT_JOBS, 0, "jobs", "FILE", PL_TAKES_CHALLENGE,
-	    "jobs as JSON, or one a line; - is standard input" },
+	    "jobs as JSON, or one a line; -: stdin" },
 	{ OPT_ACCOUNT, 'a', "account", "ACCOUNT", PL_TAKES_PUBLISH,
 	    "use this account instead of the routes" },
 	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH,
