@@ -496,6 +496,27 @@ policy_weigh(struct pl_verifier *v, struct check *c)
 	return all || c->forbidden;
 }
 
+bool
+policy_late(struct pl_verifier *v, struct check *c)
+{
+	if (c->forbidden)
+		return false;
+	if ((!c->sec_done && v->dnssec == POLICY_REQUIRE) ||
+	    (!c->caa_done && v->caa == POLICY_REQUIRE)) {
+		pl_fail(&c->err, PL_ENET, "%s: visible, but %s could not be "
+		    "looked at in time", c->domain,
+		    c->sec_done ? "CAA" : "DNSSEC");
+		return false;
+	}
+	if (!c->sec_done)
+		check_find(c, "dnssec", PL_MARK_WARN,
+		    "could not be validated in time");
+	if (!c->caa_done)
+		check_find(c, "caa", PL_MARK_WARN,
+		    "could not be looked up in time");
+	return true;
+}
+
 void
 policy_drop(struct pl_verifier *v, struct check *c)
 {

@@ -199,6 +199,18 @@ dns_fail(struct pl_verifier *v, struct check *c)
 	check_end(v, c, false, c->err.code);
 }
 
+void
+dns_late(struct pl_verifier *v, struct check *c)
+{
+	if (c->look == PL_LOOK_WHERE || c->look == PL_LOOK_CHECK ||
+	    !dns_visible(v, c))
+		dns_fail(v, c);
+	else if (policy_late(v, c))
+		check_end(v, c, true, PL_OK);
+	else
+		check_end(v, c, false, c->err.code);
+}
+
 static void
 where_weigh(struct pl_verifier *v, struct check *c)
 {

@@ -378,9 +378,9 @@ check_work(struct pl_verifier *v, struct check *c)
 		policy_start(v, c);
 	if (c->late) {
 		if (file)
-			http_fail(v, c);
+			http_late(v, c);
 		else
-			dns_fail(v, c);
+			dns_late(v, c);
 		return;
 	}
 	if (c->news && c->look == PL_LOOK_UNTIL &&

@@ -466,7 +466,8 @@ void check_end(struct pl_verifier *v, struct check *c, bool visible,
 void dns_look(struct pl_verifier *v, struct check *c);
 /* Draws the conclusion from what came in.  May end the check. */
 void dns_weigh(struct pl_verifier *v, struct check *c);
-/* Ends the check with what is known. */
+/* The deadline has come: ends the check with what is known. */
+void dns_late(struct pl_verifier *v, struct check *c);
 void dns_fail(struct pl_verifier *v, struct check *c);
 void dns_drop(struct pl_verifier *v, struct check *c);
 void dns_verdicts(const struct check *c, struct pl_sighting *s);
@@ -474,6 +475,7 @@ void dns_hurry(struct pl_verifier *v, struct zone *z, size_t i);
 
 void http_look(struct pl_verifier *v, struct check *c);
 void http_weigh(struct pl_verifier *v, struct check *c);
+void http_late(struct pl_verifier *v, struct check *c);
 void http_fail(struct pl_verifier *v, struct check *c);
 void http_drop(struct pl_verifier *v, struct check *c);
 void http_verdicts(const struct check *c, struct pl_sighting *s);
@@ -486,6 +488,9 @@ void web_kick(struct pl_verifier *v);
 /* Looks at what else a CA looks at; false: not known yet.  A reason why it
  * must not go on is in c->err, with c->forbidden. */
 bool policy_weigh(struct pl_verifier *v, struct check *c);
+/* The deadline has come and the value is visible: will that do?  Else c->err
+ * tells why not. */
+bool policy_late(struct pl_verifier *v, struct check *c);
 /* What can be looked at while the record is not yet there. */
 void policy_start(struct pl_verifier *v, struct check *c);
 void policy_drop(struct pl_verifier *v, struct check *c);
