@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 struct race {
@@ -23,6 +24,7 @@ struct race {
 static _Noreturn void
 attack(const struct race *r)
 {
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
 		if (renameat2(AT_FDCWD, r->real, AT_FDCWD, r->fake,
 		    RENAME_EXCHANGE) != 0)
