@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define ZONES_FRESH_MS	10000	/* younger lists are believed in their "no" */
+#define ZONES_OLD_MS	600000
 #define LOOK_FRESH_MS	10000	/* an ADD may rest on a LOOK of this age */
 
 /* ---- calls and errors --------------------------------------------------- */
@@ -117,9 +118,34 @@ cloud_zones_add(struct cloud_zones *s, const char *name, const char *id,
 }
 
 bool
+cloud_zones_old(const struct cloud_zones *s)
+{
+	return s->when == 0 || pl_mono_ms() - s->when > ZONES_OLD_MS;
+}
+
+bool
 cloud_zones_stale(const struct cloud_zones *s)
 {
 	return s->when == 0 || pl_mono_ms() - s->when > ZONES_FRESH_MS;
+}
+
+bool
+cloud_zones_failed(const struct cloud_zones *s, const struct pl_call *call,
+    struct pl_err *err)
+{
+	if (s->failed.code == PL_OK || s->during != call->deadline)
+		return false;
+	*err = s->failed;
+	return true;
+}
+
+enum pl_code
+cloud_zones_fail(struct cloud_zones *s, const struct pl_call *call,
+    const struct pl_err *err)
+{
+	s->failed = *err;
+	s->during = call->deadline;
+	return err->code;
 }
 
 enum pl_code

@@ -43,11 +43,21 @@ struct cloud_zones {
 	struct cloud_zone *z;
 	size_t n;
 	int64_t when;		/* mono ms of the reading, 0: never */
+	struct pl_err failed;	/* why the last reading failed ... */
+	int64_t during;		/* ... in the call with this deadline */
 };
+/* Did reading fail in this very call?  Many names, one call: it is not
+ * tried again for each of them. */
+bool cloud_zones_failed(const struct cloud_zones *s,
+    const struct pl_call *call, struct pl_err *err);
+enum pl_code cloud_zones_fail(struct cloud_zones *s,
+    const struct pl_call *call, const struct pl_err *err);
 void cloud_zones_clear(struct cloud_zones *s);
 /* Adds; a name that is none is left out.  Lends the new zone or NULL. */
 struct cloud_zone *cloud_zones_add(struct cloud_zones *s, const char *name,
     const char *id, const char *why, bool elsewhere);
+/* Are they too old to be used at all?  Never read is old. */
+bool cloud_zones_old(const struct cloud_zones *s);
 /* Are they too old to say that a name is not among them? */
 bool cloud_zones_stale(const struct cloud_zones *s);
 /* The zone for a name: the longest one at a label border.  PL_ENOZONE,

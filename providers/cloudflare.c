@@ -378,12 +378,14 @@ static enum pl_code
 cf_find(struct cloudflare *f, const struct pl_call *call, const char *name,
     struct cloud_zone **zone, struct pl_err *err)
 {
-	if (f->zones.when != 0 && cloud_zones_find(&f->zones, name, zone,
+	if (!cloud_zones_old(&f->zones) && cloud_zones_find(&f->zones, name, zone,
 	    err) == PL_OK)
 		return PL_OK;
+	if (cloud_zones_failed(&f->zones, call, err))
+		return err->code;
 	if (cloud_zones_stale(&f->zones) && cf_zones(f, call, NULL, err) !=
 	    PL_OK)
-		return err->code;
+		return cloud_zones_fail(&f->zones, call, err);
 	return cloud_zones_find(&f->zones, name, zone, err);
 }
 
@@ -395,7 +397,7 @@ cf_scope(struct cloudflare *f, const struct pl_call *call, const char *scope,
 	const struct cloud_zones *known = f->zones.when != 0 ? &f->zones :
 	    &f->one;
 
-	if (known->when != 0 && cloud_zones_find(known, scope, zone, err) ==
+	if (!cloud_zones_old(known) && cloud_zones_find(known, scope, zone, err) ==
 	    PL_OK && strcmp((*zone)->name, scope) == 0)
 		return PL_OK;
 	if (cf_zones(f, call, scope, err) != PL_OK)
@@ -664,10 +666,8 @@ cf_singles(struct cf_job *j, const struct cf_item *item, size_t n)
 		    "add record", &answer, &err) == PL_OK ||
 		    (item[i].id != NULL && cf_has(answer, gone)))
 			cf_done(j, &item[i], pl_json_get(answer, "result"));
-		else if (res[i].sent || err.code != PL_ENET)
+		else
 			cf_failed(j, &item[i], &err);
-		else if (j->err->code == PL_OK)
-			*j->err = err;		/* never sent: undone */
 		pl_json_free(answer);
 		pl_http_res_clear(&res[i]);
 		pl_buf_clear(&b[2 * i]);
@@ -715,11 +715,9 @@ cf_batch_taken(struct cf_job *j, const struct cf_item *item, size_t n,
 	else if (err.code == PL_EREMOTE) {
 		j->f->no_batch = res->status == 404 || res->status == 405;
 		good = false;
-	} else if (res->sent || err.code != PL_ENET) {
+	} else {
 		for (i = 0; i < n; i++)
 			cf_failed(j, &item[i], &err);
-	} else if (j->err->code == PL_OK) {
-		*j->err = err;
 	}
 	pl_json_free(answer);
 	return good;

@@ -612,6 +612,7 @@ call_why(const struct call *c, CURLcode how, struct pl_err *err)
 	    curl_easy_strerror(how);
 	const char *host = c->http->host;
 	char first[2] = { why[0], '\0' };
+	size_t n;
 
 	if (c->far)
 		return pl_fail(err, PL_EINVAL, "%s: http is for loopback "
@@ -625,13 +626,16 @@ call_why(const struct call *c, CURLcode how, struct pl_err *err)
 	if (how == CURLE_SEND_FAIL_REWIND)
 		return pl_fail(err, PL_ENET, "%s: connection closed without "
 		    "an answer", host);
-	/* Lower case, unless the word is in capitals. */
-	if (why[0] >= 'A' && why[0] <= 'Z' && why[1] >= 'a')
+	/* Lower case, unless the word has capitals within. */
+	n = strcspn(why, " :/");
+	if (why[0] >= 'A' && why[0] <= 'Z' && n > 1 &&
+	    strcspn(why + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") >= n - 1)
 		first[0] = (char)(why[0] + 'a' - 'A');
 	return pl_fail(err, how == CURLE_OK ||
 	    how == CURLE_UNSUPPORTED_PROTOCOL ||
 	    how == CURLE_WEIRD_SERVER_REPLY ? PL_EPROTO : PL_ENET,
-	    "%s: %s%s", host, first, why[0] == '\0' ? why : why + 1);
+	    "%s: %s%s%s", host, how == CURLE_SSL_CONNECT_ERROR ? "TLS: " : "",
+	    first, why[0] == '\0' ? why : why + 1);
 }
 
 /* Retry-After and Date, as RFC 9110 writes them. */
