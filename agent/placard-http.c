@@ -9,6 +9,7 @@ main(void)
 	/* In alphabetical order. */
 	static const struct pl_provider *const table[] = {
 		&pl_provider_cloudflare,
+		&pl_provider_cloudns,
 		&pl_provider_godaddy,
 		NULL
 	};
