@@ -53,362 +53,13 @@ const struct pl_provider_desc pl_desc_godaddy = {
 
 #include <stdlib.h>
 
-#include "cloud.h"
+#include "godaddy.h"
 
 #define GD_ENDPOINT	"https://api.godaddy.com"
-#define GD_DOMAINS	"/v1/domains"
-#define GD_PAGE		500	/* of records and of domains */
-#define GD_PAGES	200
 #define GD_BY_NAME	2	/* up to so many names are asked for singly */
 #define GD_CHUNK	10	/* sets written between two readings */
 #define GD_PARALLEL	4
 #define GD_TTL_MOST	604800
-#define GD_SETTLE_MS	1000	/* after "409: being edited" */
-#define GD_PROBED_MS	600000	/* how long a probe is believed */
-
-/* A domain that was probed. */
-struct gd_probe {
-	char *name;
-	bool there;
-	char **cuts;		/* names below it that are delegated */
-	size_t ncuts;
-};
-
-struct godaddy {
-	struct pl_http *http;
-	struct pl_secret *secret;
-	char *key;		/* "sso-key KEY:" */
-	struct pl_http_header headers[2];
-	struct cloud_zones zones;
-	bool unlisted;		/* the account may not list its domains */
-	struct gd_probe *probes;
-	size_t nprobes;
-	int64_t probed;		/* mono ms of the first of them */
-	struct cloud_seen seen;
-};
-
-/* ---- answers ---- */
-
-static enum pl_code
-gd_code(const struct pl_http_res *res, const char *code)
-{
-	if (res->status == 429)
-		return pl_streq(code, "QUOTA_EXCEEDED") ? PL_EREMOTE :
-		    PL_ELIMIT;
-	/* An earlier change is still being taken in. */
-	if (res->status == 409)
-		return PL_ELIMIT;
-	return pl_http_code(res->status);
-}
-
-/* Judges an answer; *out may stay NULL with PL_OK where `empty` is allowed. */
-static enum pl_code
-gd_take(const struct pl_http_res *res, const char *what, bool empty,
-    json_t **out, struct pl_err *err)
-{
-	const char *code, *text;
-	struct pl_buf why;
-	int64_t wait;
-
-	*out = NULL;
-	if (empty && res->code == PL_OK && res->body.len == 0 &&
-	    (res->status == 200 || res->status == 204))
-		return PL_OK;
-	if (cloud_json(res, what, out, err) != PL_OK)
-		return err->code;
-	if (res->status < 300)
-		return PL_OK;
-	code = pl_json_str(pl_json_get(*out, "code"));
-	text = pl_json_str(pl_json_get(*out, "message"));
-	if (code == NULL && res->status < 500 && res->status != 429)
-		return cloud_status(res, PL_EPROTO, what, "the answer has "
-		    "another shape than expected", err);
-	pl_buf_init(&why, PL_LIM_LINE);
-	pl_buf_addf(&why, "%.60s %.120s", code != NULL ? code : "", text !=
-	    NULL ? text : "");
-	if (pl_streq(code, "ACCESS_DENIED"))
-		pl_buf_adds(&why, " (the vendor opens this API to larger or "
-		    "paying accounts only; the key itself is known)");
-	else if (pl_streq(code, "QUOTA_EXCEEDED"))
-		pl_buf_adds(&why, " (the month's quota of calls is used up)");
-	cloud_status(res, gd_code(res, code), what, why.data, err);
-	pl_buf_clear(&why);
-	wait = pl_json_num(pl_json_get(*out, "retryAfterSec"));
-	if (err->code == PL_ELIMIT && wait > 0)
-		err->retry_after = (wait < 3600 ? wait : 3600) * 1000;
-	if (res->status == 409)
-		err->retry_after = GD_SETTLE_MS;
-	return err->code;
-}
-
-/* One call; gives *out. */
-static enum pl_code
-gd_call(struct godaddy *g, const struct pl_call *call,
-    const struct pl_http_req *req, const char *what, bool empty,
-    json_t **out, struct pl_err *err)
-{
-	struct pl_http_res res;
-	enum pl_code code;
-
-	(void)pl_http_call(g->http, req, &res, call->deadline, NULL);
-	code = gd_take(&res, what, empty, out, err);
-	pl_http_res_clear(&res);
-	return code;
-}
-
-/* A GET whose answer is a list. */
-static enum pl_code
-gd_get(struct godaddy *g, const struct pl_call *call, const char *target,
-    const char *what, json_t **out, struct pl_err *err)
-{
-	struct pl_http_req req = { .method = "GET", .target = target,
-		.headers = g->headers };
-
-	if (gd_call(g, call, &req, what, false, out, err) != PL_OK)
-		return err->code;
-	if (!pl_json_is_array(*out)) {
-		pl_json_free(*out);
-		*out = NULL;
-		return pl_fail(err, PL_EPROTO, "%s: the answer holds no list",
-		    what);
-	}
-	return PL_OK;
-}
-
-/* ---- domains ---- */
-
-static enum pl_code
-gd_domain(struct cloud_zones *zones, const json_t *row, char last[PL_NAME_MAX],
-    struct pl_err *err)
-{
-	const char *name = pl_json_str(pl_json_get(row, "domain"));
-
-	if (name == NULL || strlen(name) >= PL_NAME_MAX)
-		return pl_fail(err, PL_EPROTO, "domains: the answer has "
-		    "another shape than expected");
-	memcpy(last, name, strlen(name) + 1);
-	(void)cloud_zones_add(zones, name, name, NULL, false);
-	return PL_OK;
-}
-
-/* All registered domains.  Small accounts may not ask, and are told so. */
-static enum pl_code
-gd_list(struct godaddy *g, const struct pl_call *call, struct pl_err *err)
-{
-	struct cloud_zones zones = { .z = NULL };
-	char last[PL_NAME_MAX] = "", before[PL_NAME_MAX];
-	size_t n = GD_PAGE, i, page;
-	enum pl_code code = PL_OK;
-	struct pl_buf target;
-	json_t *rows;
-
-	pl_buf_init(&target, PL_LIM_LINE);
-	for (page = 0; code == PL_OK && n == GD_PAGE; page++) {
-		memcpy(before, last, sizeof(before));
-		pl_buf_reset(&target);
-		pl_buf_addf(&target, GD_DOMAINS "?limit=%d&statuses=ACTIVE",
-		    GD_PAGE);
-		if (*last != '\0')
-			pl_buf_adds(&target, "&marker=");
-		pl_url_escape(&target, last, false);
-		code = gd_get(g, call, target.data, "domains", &rows, err);
-		n = code == PL_OK ? pl_json_count(rows) : 0;
-		for (i = 0; code == PL_OK && i < n; i++)
-			code = gd_domain(&zones, pl_json_at(rows, i), last,
-			    err);
-		pl_json_free(rows);
-		if (code == PL_OK && n == GD_PAGE && (page == GD_PAGES ||
-		    strcmp(before, last) == 0))
-			code = pl_fail(err, PL_EPROTO, "domains: the list "
-			    "does not end");
-	}
-	pl_buf_clear(&target);
-	g->unlisted = code == PL_EAUTH && err->http == 403;
-	cloud_zones_clear(code == PL_OK ? &g->zones : &zones);
-	if (code == PL_OK) {
-		g->zones = zones;
-		g->zones.when = pl_mono_ms();
-	}
-	return g->unlisted ? PL_OK : code;
-}
-
-static void
-gd_probes_clear(struct godaddy *g)
-{
-	size_t i;
-
-	for (i = 0; i < g->nprobes; i++) {
-		free(g->probes[i].name);
-		cloud_names_free(g->probes[i].cuts, g->probes[i].ncuts);
-	}
-	free(g->probes);
-	g->probes = NULL;
-	g->nprobes = 0;
-}
-
-static struct gd_probe *
-gd_probed(struct godaddy *g, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < g->nprobes; i++)
-		if (strcmp(g->probes[i].name, name) == 0)
-			return &g->probes[i];
-	return NULL;
-}
-
-static struct gd_probe *
-gd_probe_new(struct godaddy *g, const char *name, const json_t *rows)
-{
-	const char *host;
-	struct gd_probe *p;
-	struct pl_buf b;
-	size_t i;
-
-	if (g->nprobes == 0)
-		g->probed = pl_mono_ms();
-	g->probes = pl_grow(g->probes, g->nprobes + 1, sizeof(*g->probes));
-	p = &g->probes[g->nprobes++];
-	*p = (struct gd_probe){ .name = pl_strdup(name),
-		.there = rows != NULL };
-	for (i = 0; i < pl_json_count(rows); i++) {
-		host = pl_json_str(pl_json_get(pl_json_at(rows, i), "name"));
-		if (host == NULL || *host == '\0' || strcmp(host, "@") == 0)
-			continue;
-		pl_buf_init(&b, PL_LIM_LINE);
-		pl_buf_addf(&b, "%s.%s", host, name);
-		p->cuts = pl_grow(p->cuts, p->ncuts + 1, sizeof(char *));
-		p->cuts[p->ncuts++] = pl_buf_take(&b);
-	}
-	return p;
-}
-
-/*
- * Is this a domain whose records are here?  Its NS records tell, and which
- * names below it are delegated.  The domain's own page would tell as well, but
- * holds its transfer code and personal data.
- */
-static enum pl_code
-gd_probe(struct godaddy *g, const struct pl_call *call, const char *name,
-    struct gd_probe **out, struct pl_err *err)
-{
-	enum pl_code code;
-	struct pl_buf b;
-	json_t *rows;
-
-	*out = gd_probed(g, name);
-	if (*out != NULL)
-		return PL_OK;
-	pl_buf_init(&b, PL_LIM_LINE);
-	pl_buf_adds(&b, GD_DOMAINS "/");
-	pl_url_escape(&b, name, false);
-	pl_buf_adds(&b, "/records/NS");
-	code = gd_get(g, call, b.data, "records", &rows, err);
-	pl_buf_clear(&b);
-	if (code == PL_EREMOTE && (err->http == 404 || err->http == 422))
-		code = PL_OK;
-	if (code == PL_OK)
-		*out = gd_probe_new(g, name, rows);
-	pl_json_free(rows);
-	return code;
-}
-
-/* The topmost delegation between a domain and a name below it, or NULL. */
-static const char *
-gd_cut(const struct gd_probe *p, const char *name)
-{
-	const char *top = NULL;
-	size_t i;
-
-	for (i = 0; i < p->ncuts; i++)
-		if (pl_suffix_of(p->cuts[i], name) && (top == NULL ||
-		    strlen(p->cuts[i]) < strlen(top)))
-			top = p->cuts[i];
-	return top;
-}
-
-/* Follows delegations down to domains that are hosted here too. */
-static enum pl_code
-gd_down(struct godaddy *g, const struct pl_call *call, const char *from,
-    const char *name, const char **zone, struct pl_err *err)
-{
-	struct gd_probe *p;
-	const char *cut = from, *parent = NULL;
-
-	for (; cut != NULL; cut = gd_cut(p, name)) {
-		if (gd_probe(g, call, cut, &p, err) != PL_OK)
-			return err->code;
-		if (!p->there)
-			return parent == NULL ? pl_fail(err, PL_ENOZONE,
-			    "domain %s: its DNS is not here", from) :
-			    pl_fail(err, PL_ENOZONE, "%s: delegated away from "
-			    "%s at %s", name, parent, cut);
-		parent = p->name;
-	}
-	*zone = parent;
-	return PL_OK;
-}
-
-/* The longest domain above a name that is known to be here, or NULL. */
-static const char *
-gd_known(const struct godaddy *g, const char *name)
-{
-	const char *best = NULL;
-	size_t i;
-
-	for (i = 0; i < g->nprobes; i++)
-		if (g->probes[i].there && pl_suffix_of(g->probes[i].name,
-		    name) && (best == NULL || strlen(g->probes[i].name) >
-		    strlen(best)))
-			best = g->probes[i].name;
-	return best;
-}
-
-/* Walks up from the name; no list tells of domains registered elsewhere. */
-static enum pl_code
-gd_walk(struct godaddy *g, const struct pl_call *call, const char *name,
-    const char **zone, struct pl_err *err)
-{
-	const char *at = gd_known(g, name);
-	struct gd_probe *p;
-
-	if (at != NULL)
-		return gd_down(g, call, at, name, zone, err);
-	for (at = name; at != NULL && strchr(at, '.') != NULL;
-	    at = strchr(at, '.') + 1) {
-		/* Such names are no domains. */
-		if (*at == '_' || *at == '*' || pl_name_is_suffix(at))
-			continue;
-		if (gd_probe(g, call, at, &p, err) != PL_OK)
-			return err->code;
-		if (p->there)
-			return gd_down(g, call, at, name, zone, err);
-	}
-	return pl_fail(err, PL_ENOZONE, "%s: in no domain of this account",
-	    name);
-}
-
-static enum pl_code
-gd_scope(struct godaddy *g, const struct pl_call *call, const char *name,
-    const char **zone, struct pl_err *err)
-{
-	struct cloud_zone *z = NULL;
-
-	if (cloud_zones_failed(&g->zones, call, err))
-		return err->code;
-	if (g->nprobes > 0 && pl_mono_ms() - g->probed > GD_PROBED_MS)
-		gd_probes_clear(g);
-	if (!cloud_zones_old(&g->zones))
-		(void)cloud_zones_find(&g->zones, name, &z, err);
-	if (z == NULL && !g->unlisted && cloud_zones_stale(&g->zones)) {
-		if (gd_list(g, call, err) != PL_OK)
-			return cloud_zones_fail(&g->zones, call, err);
-		(void)cloud_zones_find(&g->zones, name, &z, err);
-	}
-	if (z != NULL)
-		return gd_down(g, call, z->name, name, zone, err);
-	return gd_walk(g, call, name, zone, err);
-}
 
 static enum pl_code
 godaddy_scope(void *self, const struct pl_call *call, const char *name,
@@ -419,7 +70,7 @@ godaddy_scope(void *self, const struct pl_call *call, const char *name,
 	enum pl_code code;
 
 	pl_http_log(g->http, call->log);
-	code = gd_scope(g, call, name, &zone, err);
+	code = godaddy_find(g, call, name, &zone, err);
 	if (code == PL_OK)
 		memcpy(scope, zone, strlen(zone) + 1);
 	/* What stops one name of this call stops all of them. */
@@ -463,15 +114,15 @@ gd_read_type(struct godaddy *g, const struct pl_call *call, const char *zone,
     struct pl_err *err)
 {
 	enum pl_code code = PL_OK;
-	size_t n = GD_PAGE, i, page;
+	size_t n = GODADDY_PAGE, i, page;
 	struct pl_buf b;
 	json_t *rows;
 
 	pl_buf_init(&b, PL_LIM_LINE);
-	for (page = 0; code == PL_OK && n == GD_PAGE && page < GD_PAGES;
-	    page++) {
+	for (page = 0; code == PL_OK && n == GODADDY_PAGE &&
+	    page < GODADDY_PAGES; page++) {
 		pl_buf_reset(&b);
-		pl_buf_addf(&b, GD_DOMAINS "/%s/records/%s", zone,
+		pl_buf_addf(&b, GODADDY_DOMAINS "/%s/records/%s", zone,
 		    type == CLOUD_TXT ? "TXT" : "CNAME");
 		if (name != NULL) {
 			struct pl_buf host;
@@ -482,10 +133,10 @@ gd_read_type(struct godaddy *g, const struct pl_call *call, const char *zone,
 			pl_url_escape(&b, host.data, false);
 			pl_buf_clear(&host);
 		}
-		pl_buf_addf(&b, "?limit=%d", GD_PAGE);
+		pl_buf_addf(&b, "?limit=%d", GODADDY_PAGE);
 		if (page > 0)
-			pl_buf_addf(&b, "&offset=%zu", page * GD_PAGE);
-		code = gd_get(g, call, b.data, "records", &rows, err);
+			pl_buf_addf(&b, "&offset=%zu", page * GODADDY_PAGE);
+		code = godaddy_get(g, call, b.data, "records", &rows, err);
 		n = code == PL_OK ? pl_json_count(rows) : 0;
 		for (i = 0; code == PL_OK && i < n; i++)
 			code = gd_record(seen, pl_json_at(rows, i), zone,
@@ -591,16 +242,51 @@ gd_patch(struct godaddy *g, struct cloud_work *w, const size_t *todo,
 		pl_json_append(rows, gd_json(w, &w->chg[todo[i]]));
 	pl_json_dump(&body, rows);
 	pl_json_free(rows);
-	pl_buf_addf(&target, GD_DOMAINS "/%s/records", w->zone->name);
+	pl_buf_addf(&target, GODADDY_DOMAINS "/%s/records", w->zone->name);
 	req.target = target.data;
 	req.body = body.data;
 	req.body_len = body.len;
-	code = gd_call(g, w->call, &req, "add records", true, &answer, err);
+	code = godaddy_call(g, w->call, &req, "add records", true, &answer,
+	    err);
 	*bad = gd_culprit(answer, n);
 	pl_json_free(answer);
 	pl_buf_clear(&target);
 	pl_buf_clear(&body);
 	return code;
+}
+
+static bool
+gd_unstored(const struct godaddy *g, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < g->nunstored; i++)
+		if (strcmp(g->unstored[i], name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Done, said the API, and yet it is not there.  It may come later, so this
+ * must not pass for "refused": the journal keeps what may be in the world.
+ * What was stored instead cannot be seen well, so it is not tried again.
+ */
+static void
+gd_not_stored(struct godaddy *g, const char *name, struct pl_outcome *o,
+    struct pl_err *err)
+{
+	struct pl_err e;
+
+	if (!gd_unstored(g, name)) {
+		g->unstored = pl_grow(g->unstored, g->nunstored + 1,
+		    sizeof(char *));
+		g->unstored[g->nunstored++] = pl_strdup(name);
+	}
+	pl_fail(&e, PL_EPROTO, "name %s: the API said done but has not stored "
+	    "the value (is Domain Protection on?)", name);
+	cloud_fail(o, &e);
+	if (err->code == PL_OK)
+		*err = e;
 }
 
 /* An answer of 200 has been seen to store something else. */
@@ -621,12 +307,7 @@ gd_read_back(struct godaddy *g, struct cloud_work *w, struct pl_err *err)
 			if (o->code != PL_OK || cloud_seen_value(&now,
 			    &w->chg[w->todo[i]], NULL) != NULL)
 				continue;
-			pl_fail(&e, PL_EREMOTE, "name %s: the API said done "
-			    "but has not stored the value (is Domain "
-			    "Protection on?)", w->chg[w->todo[i]].name);
-			cloud_fail(o, &e);
-			if (err->code == PL_OK)
-				*err = e;
+			gd_not_stored(g, w->chg[w->todo[i]].name, o, err);
 		}
 	}
 	cloud_seen_clear(&now);
@@ -638,14 +319,21 @@ gd_read_back(struct godaddy *g, struct cloud_work *w, struct pl_err *err)
 static enum pl_code
 gd_add(void *self, struct cloud_work *w, struct pl_err *err)
 {
-	size_t *todo = pl_array(w->ntodo + 1, sizeof(*todo)), n = w->ntodo;
+	size_t *todo = pl_array(w->ntodo + 1, sizeof(*todo)), n = 0;
 	size_t bad, i, done = 0;
+	struct godaddy *g = self;
 	struct pl_err e;
 
-	memcpy(todo, w->todo, n * sizeof(*todo));
+	for (i = 0; i < w->ntodo; i++) {
+		if (gd_unstored(g, w->chg[w->todo[i]].name))
+			gd_not_stored(g, w->chg[w->todo[i]].name,
+			    &w->out[w->todo[i]], err);
+		else
+			todo[n++] = w->todo[i];
+	}
 	while (n > 0) {
 		pl_err_clear(&e);
-		if (gd_patch(self, w, todo, n, &bad, &e) == PL_OK) {
+		if (gd_patch(g, w, todo, n, &bad, &e) == PL_OK) {
 			for (i = 0; i < n; i++)
 				w->out[todo[i]].code = PL_OK;
 			done += n;
@@ -665,7 +353,7 @@ gd_add(void *self, struct cloud_work *w, struct pl_err *err)
 		break;
 	}
 	if (done > 0)
-		gd_read_back(self, w, err);
+		gd_read_back(g, w, err);
 	free(todo);
 	return err->code;
 }
@@ -744,8 +432,8 @@ gd_without(struct godaddy *g, struct cloud_work *w, struct gd_set *s,
 	pl_buf_init(&s->target, PL_LIM_LINE);
 	pl_buf_init(&s->body, PL_LIM_BODY);
 	cloud_relative(&host, c->name, w->zone->name, "@");
-	pl_buf_addf(&s->target, GD_DOMAINS "/%s/records/%s/", w->zone->name,
-	    gd_type(c));
+	pl_buf_addf(&s->target, GODADDY_DOMAINS "/%s/records/%s/",
+	    w->zone->name, gd_type(c));
 	pl_url_escape(&s->target, host.data, false);
 	pl_json_dump(&s->body, rest);
 	*req = (struct pl_http_req){ .method = "DELETE",
@@ -798,8 +486,8 @@ gd_write(struct godaddy *g, struct cloud_work *w, struct gd_set *sets,
 	    w->call->deadline, NULL);
 	for (i = 0; i < m; i++) {
 		pl_err_clear(&e);
-		if (gd_take(&res[i], "remove records", true, &answer, &e) !=
-		    PL_OK && res[i].code == PL_OK && res[i].status == 404 &&
+		if (godaddy_take(&res[i], "remove records", true, &answer,
+		    &e) != PL_OK && res[i].code == PL_OK && res[i].status == 404 &&
 		    e.code == PL_EREMOTE)
 			pl_err_clear(&e);	/* the set is gone already */
 		gd_set_done(w, mine[i], &e);
@@ -921,7 +609,7 @@ godaddy_apply(void *self, const struct pl_call *call, const char *scope,
 		return cloud_apply(g, &gd_api, call, &zone, &g->seen, chg, out,
 		    n, err);
 	if (*scope == '\0')
-		return gd_list(g, call, err);
+		return godaddy_list(g, call, err);
 	cloud_seen_clear(&g->seen);
 	return gd_read_type(g, call, scope, CLOUD_TXT, scope, &g->seen, err);
 }
@@ -938,7 +626,8 @@ godaddy_close(void *self)
 	free(g->key);
 	cloud_zones_clear(&g->zones);
 	cloud_seen_clear(&g->seen);
-	gd_probes_clear(g);
+	godaddy_probes_clear(g);
+	cloud_names_free(g->unstored, g->nunstored);
 	free(g);
 }
 
