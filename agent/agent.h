@@ -180,6 +180,8 @@ void pl_worker_stream(struct pl_worker *w,
     void *ctx);
 void pl_worker_send(struct pl_worker *w, enum pl_msg type,
     const struct pl_buf *body);
+/* Kills all workers with a call under way; the calls fail, outcome unknown. */
+void pl_pool_kill_busy(struct pl_pool *p, const char *why);
 unsigned pl_pool_restarts(const struct pl_pool *p);
 
 /* ---- journal: journal.c (states and recovery rule stand in its head) ---- */
@@ -383,7 +385,8 @@ struct pl_job_run *pl_engine_remove_rows(struct pl_engine *e,
 /* Removes values that the journal does not know, by route and scope. */
 struct pl_job_run *pl_engine_remove_named(struct pl_engine *e,
     struct pl_job *job, int64_t timeout_ms);
-/* Ends all work that is not a removal with PL_ECANCEL. */
+/* Ends all work that is not a removal with PL_ECANCEL; calls under way get
+ * two seconds more. */
 void pl_engine_cancel(struct pl_engine *e);
 bool pl_engine_busy(const struct pl_engine *e);	/* any run with open tasks */
 /* Works until no run is busy or *stop is not 0 (may be NULL). */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CANCEL_MS 2000
+
 /* ---- jobs ------------------------------------------------------------------------ */
 
 static struct pl_job_run *
@@ -363,9 +365,18 @@ target_cancel(struct pl_engine *e, struct pl_target *t)
 	pl_target_failed(t, &err);
 }
 
+static void
+kill_busy(void *arg)
+{
+	struct pl_engine *e = arg;
+
+	pl_pool_kill_busy(e->pool, "cancelled");
+}
+
 void
 pl_engine_cancel(struct pl_engine *e)
 {
+	pl_loop_after(e->loop, CANCEL_MS, kill_busy, e);
 	for (size_t i = 0; i < e->nruns; i++) {
 		struct pl_job_run *run = e->runs[i];
 

@@ -204,6 +204,11 @@ take_sighting(struct pl_engine *e, struct pl_task *t, struct pl_sighting *s)
 		pl_task_changed(t);
 		return;
 	}
+	/* Asked, and the time was up before it said anything. */
+	for (size_t i = 0; i < t->nverdicts; i++) {
+		if (t->verdicts[i].answer == PL_ANS_NONE)
+			t->verdicts[i].answer = PL_ANS_TIMEOUT;
+	}
 	t->looking = false;
 	e->looks[t->look] = NULL;
 	if (s->visible) {

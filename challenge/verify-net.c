@@ -56,7 +56,8 @@ peer_get(struct pl_verifier *v, const char *addr, uint16_t port)
 	if (port == 53)
 		pl_buf_adds(&b, addr);
 	else
-		pl_buf_addf(&b, "%s#%u", addr, port);
+		pl_buf_addf(&b, strchr(addr, ':') != NULL ? "[%s]:%u" : "%s:%u",
+		    addr, port);
 	if (b.failed || b.len >= sizeof(text)) {
 		pl_buf_clear(&b);
 		return NULL;
@@ -76,6 +77,7 @@ peer_get(struct pl_verifier *v, const char *addr, uint16_t port)
 	p->salen = ai->ai_addrlen;
 	freeaddrinfo(ai);
 	memcpy(p->text, text, sizeof(text));
+	p->port = port;
 	TAILQ_INIT(&p->waiting);
 	table_add(&v->peers, &p->entry, p->text);
 	return p;
