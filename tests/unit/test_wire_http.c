@@ -3,6 +3,12 @@
 
 #include "http_lab.h"
 
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#define NGINX "/usr/sbin/nginx"
+
 static void
 test_call(void **state)
 {
@@ -169,6 +175,137 @@ test_many(void **state)
 	pl_http_close(h);
 }
 
+static unsigned
+free_port(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)(void *)&a, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)(void *)&a,
+	    &len), 0);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+static pid_t
+nginx_start(const struct lab *l, unsigned port)
+{
+	const char *dir = l->folder;
+	char path[600];
+	struct pl_buf b;
+	pid_t pid;
+
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_addf(&b, "daemon off; master_process off; pid %s/nginx.pid; "
+	    "error_log %s/nginx.err; events { } http { "
+	    "log_format x \"$server_protocol $connection\"; "
+	    "access_log %s/nginx.log x; client_body_temp_path %s/t; "
+	    "proxy_temp_path %s/t; fastcgi_temp_path %s/t; "
+	    "uwsgi_temp_path %s/t; scgi_temp_path %s/t; server { "
+	    "listen 127.0.0.1:%u ssl http2; ssl_certificate %s/good; "
+	    "ssl_certificate_key %s/good; location / { return 200 ok; } } }",
+	    dir, dir, dir, dir, dir, dir, dir, dir, port, dir, dir);
+	scratch_path(path, sizeof(path), &l->folder, "nginx.conf");
+	scratch_write(path, b.data, b.len, 0600);
+	pl_buf_clear(&b);
+	pid = fork();
+	if (pid == 0) {
+		execl(NGINX, "nginx", "-p", dir, "-e", "/dev/null", "-c", path,
+		    (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+/* Requests share one connection where the server knows HTTP/2. */
+static void
+test_http2(void **state)
+{
+	struct lab *l = *state;
+	struct pl_http_req q[40];
+	struct pl_http_res r[40];
+	struct pl_http_opts o = { .ca_file = l->ca };
+	unsigned port = free_port();
+	struct pl_http *h;
+	struct pl_buf log;
+	struct pl_err err;
+	char url[64], path[600];
+	int64_t end = pl_mono_ms() + 20000;
+	pid_t pid;
+
+	if (access(NGINX, X_OK) != 0)
+		skip();
+	pid = nginx_start(l, port);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u", port);
+	o.endpoint = url;
+	assert_int_equal(pl_http_open(&h, &o, &err), PL_OK);
+	while (lab_get(h, "/", &r[0], &err) != PL_OK && pl_mono_ms() < end) {
+		pl_http_res_clear(&r[0]);
+		usleep(20000);
+	}
+	pl_http_res_clear(&r[0]);
+	for (int i = 0; i < 40; i++)
+		q[i] = (struct pl_http_req){ .target = "/",
+			.method = i % 2 != 0 ? "POST" : "GET",
+			.body = i % 2 != 0 ? "{}" : NULL,
+			.body_len = i % 2 != 0 ? 2 : 0 };
+	assert_int_equal(pl_http_many(h, q, r, 40, 8, end, &err), PL_OK);
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(r[i].status, 200);
+		pl_http_res_clear(&r[i]);
+	}
+	pl_http_close(h);
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	scratch_path(path, sizeof(path), &l->folder, "nginx.log");
+	pl_buf_init(&log, PL_LIM_BODY);
+	assert_int_equal(pl_file_read(&log, path, &err), PL_OK);
+	assert_memory_equal(log.data, "HTTP/2.0 ", 9);
+	for (const char *p = log.data; *p != '\0'; p = strchr(p, '\n') + 1)
+		assert_memory_equal(p, log.data, (size_t)(strchr(log.data,
+		    '\n') - log.data));
+	pl_buf_clear(&log);
+}
+
+/* With a rate, calls wait for their turn. */
+static void
+test_rate(void **state)
+{
+	struct lab *l = *state;
+	struct pl_http_opts o = { .ca_file = l->ca, .rate = 30 };
+	struct pl_http_req q[26];
+	struct pl_http_res r[26];
+	struct pl_http *h;
+	struct pl_err err;
+	int64_t start = pl_mono_ms();
+	char url[64];
+
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u",
+	    l->ports[LAB_GOOD]);
+	o.endpoint = url;
+	assert_int_equal(pl_http_open(&h, &o, &err), PL_OK);
+	for (int i = 0; i < 26; i++)
+		q[i] = (struct pl_http_req){ .method = "GET",
+			.target = "/ok" };
+	assert_int_equal(pl_http_many(h, q, r, 26, 4, start + 30000, &err),
+	    PL_OK);
+	/* 11 at once, 15 more at 30 a second. */
+	assert_true(pl_mono_ms() - start >= 450);
+	for (int i = 0; i < 26; i++)
+		pl_http_res_clear(&r[i]);
+	/* The deadline ends the waiting. */
+	assert_int_equal(pl_http_many(h, q, r, 26, 4, pl_mono_ms() + 200,
+	    &err), PL_ENET);
+	assert_int_equal(r[25].code, PL_ENET);
+	assert_false(r[25].sent);
+	for (int i = 0; i < 26; i++)
+		pl_http_res_clear(&r[i]);
+	pl_http_close(h);
+}
+
 static void
 test_interim(void **state)
 {
@@ -310,6 +447,8 @@ main(void)
 		cmocka_unit_test(test_any_status),
 		cmocka_unit_test(test_retry_after),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_http2),
+		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_interim),
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_no_proxy),
