@@ -10,6 +10,7 @@
 
 #define ZONES_FRESH_MS	10000	/* younger lists are believed in their "no" */
 #define ZONES_OLD_MS	600000
+#define TXT_STRING	255	/* octets in a character string of a TXT record */
 #define LOOK_FRESH_MS	10000	/* an ADD may rest on a LOOK of this age */
 
 /* ---- calls and errors --------------------------------------------------- */
@@ -83,6 +84,53 @@ cloud_text(const json_t *j, char *buf, size_t size)
 		return buf;
 	}
 	return pl_json_str(j);
+}
+
+/* ---- TXT content ---------------------------------------------------------- */
+
+void
+cloud_quote(struct pl_buf *b, const char *p, size_t n)
+{
+	size_t i;
+
+	pl_buf_addc(b, '"');
+	for (i = 0; i < n; i++) {
+		if (i > 0 && i % TXT_STRING == 0)
+			pl_buf_adds(b, "\" \"");
+		if (p[i] == '"' || p[i] == '\\')
+			pl_buf_addf(b, "\\%c", p[i]);
+		else if (p[i] < ' ' || p[i] > '~')
+			pl_buf_addf(b, "\\%03u", (unsigned char)p[i]);
+		else
+			pl_buf_addc(b, p[i]);
+	}
+	pl_buf_addc(b, '"');
+}
+
+void
+cloud_unquote(struct pl_buf *b, const char *s)
+{
+	size_t n = strlen(s), i;
+	bool in = false;
+
+	if (n < 2 || s[0] != '"' || s[n - 1] != '"') {
+		pl_buf_add(b, s, n);
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		if (s[i] == '"')
+			in = !in;
+		else if (!in)
+			continue;
+		else if (s[i] == '\\' && strspn(s + i + 1, "0123456789") >= 3) {
+			pl_buf_addc(b, (char)((s[i + 1] - '0') * 100 +
+			    (s[i + 2] - '0') * 10 + (s[i + 3] - '0')));
+			i += 3;
+		} else {
+			i += s[i] == '\\';
+			pl_buf_addc(b, s[i]);
+		}
+	}
 }
 
 /* ---- zones --------------------------------------------------------------- */

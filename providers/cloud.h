@@ -31,6 +31,13 @@ void cloud_fail(struct pl_outcome *o, const struct pl_err *err);
 const char *cloud_text(const json_t *j, char *buf, size_t size);
 #define CLOUD_TEXT 24
 
+/*
+ * TXT content as in a zone file: strings of at most 255 octets in quotation
+ * marks.  Back again: content without the marks is taken as it stands.
+ */
+void cloud_quote(struct pl_buf *b, const char *p, size_t n);
+void cloud_unquote(struct pl_buf *b, const char *s);
+
 /* ---- zones --------------------------------------------------------------- */
 
 struct cloud_zone {

@@ -80,8 +80,8 @@ const struct pl_provider_desc pl_desc_cloudflare = {
 #define CF_PAGES	500
 #define CF_BY_NAME	8	/* up to so many names are asked for singly */
 #define CF_PARALLEL	8
+#define CF_ROUND	32	/* requests whose answers are held at once */
 #define CF_TTL_MOST	86400
-#define CF_STRING	255	/* octets in a character string of a TXT record */
 
 struct cloudflare {
 	struct pl_http *http;
@@ -191,10 +191,10 @@ struct cf_page {
 	int64_t number;
 };
 
-/* Reads these pages, several at once.  Adds to *pages what a first page
- * says is behind it. */
+/* Reads some pages, several at once; totals[i], where it is wanted, is how
+ * many the list of page i has. */
 static enum pl_code
-cf_pages(struct cloudflare *f, const struct pl_call *call, const char *what,
+cf_some_pages(struct cloudflare *f, const struct pl_call *call, const char *what,
     const char *const *lists, const struct cf_page *page, size_t n,
     int64_t *totals, cf_row_fn row, void *ctx, struct pl_err *err)
 {
@@ -239,6 +239,22 @@ cf_pages(struct cloudflare *f, const struct pl_call *call, const char *what,
 	free(req);
 	free(res);
 	free(targets);
+	return code;
+}
+
+static enum pl_code
+cf_pages(struct cloudflare *f, const struct pl_call *call, const char *what,
+    const char *const *lists, const struct cf_page *page, size_t n,
+    int64_t *totals, cf_row_fn row, void *ctx, struct pl_err *err)
+{
+	enum pl_code code = PL_OK;
+	size_t i, m;
+
+	for (i = 0; i < n && code == PL_OK; i += m) {
+		m = n - i < CF_ROUND ? n - i : CF_ROUND;
+		code = cf_some_pages(f, call, what, lists, &page[i], m,
+		    totals != NULL ? &totals[i] : NULL, row, ctx, err);
+	}
 	return code;
 }
 
@@ -419,61 +435,6 @@ cloudflare_scope(void *self, const struct pl_call *call, const char *name,
 	return PL_OK;
 }
 
-/* ---- TXT content ---- */
-
-/*
- * TXT content as in a zone file: strings of at most 255 octets in
- * quotation marks.
- */
-static void
-cf_quote(struct pl_buf *b, const char *p, size_t n)
-{
-	size_t i;
-
-	pl_buf_addc(b, '"');
-	for (i = 0; i < n; i++) {
-		if (i > 0 && i % CF_STRING == 0)
-			pl_buf_adds(b, "\" \"");
-		if (p[i] == '"' || p[i] == '\\')
-			pl_buf_addf(b, "\\%c", p[i]);
-		else if (p[i] < ' ' || p[i] > '~')
-			pl_buf_addf(b, "\\%03u", (unsigned char)p[i]);
-		else
-			pl_buf_addc(b, p[i]);
-	}
-	pl_buf_addc(b, '"');
-}
-
-/*
- * The other way round.  Content comes back as it was sent, and is taken as it
- * stands where it is not in quotation marks.
- */
-static void
-cf_unquote(struct pl_buf *b, const char *s)
-{
-	size_t n = strlen(s), i;
-	bool in = false;
-
-	if (n < 2 || s[0] != '"' || s[n - 1] != '"') {
-		pl_buf_add(b, s, n);
-		return;
-	}
-	for (i = 0; i < n; i++) {
-		if (s[i] == '"')
-			in = !in;
-		else if (!in)
-			continue;
-		else if (s[i] == '\\' && strspn(s + i + 1, "0123456789") >= 3) {
-			pl_buf_addc(b, (char)((s[i + 1] - '0') * 100 +
-			    (s[i + 2] - '0') * 10 + (s[i + 3] - '0')));
-			i += 3;
-		} else {
-			i += s[i] == '\\';
-			pl_buf_addc(b, s[i]);
-		}
-	}
-}
-
 /* ---- records ---- */
 
 static bool
@@ -494,7 +455,7 @@ cf_record(void *ctx, const json_t *row)
 		return strcmp(type, "TXT") != 0 && strcmp(type, "CNAME") != 0;
 	pl_buf_init(&b, PL_LIM_BODY);
 	if (strcmp(type, "TXT") == 0)
-		cf_unquote(&b, content);
+		cloud_unquote(&b, content);
 	else
 		pl_buf_adds(&b, content);
 	r = cloud_seen_add(seen, name, strcmp(type, "TXT") == 0 ? CLOUD_TXT :
@@ -594,7 +555,7 @@ cf_json(const struct cf_job *j, const struct cf_item *item)
 	if (c->kind == PL_CNAME)
 		pl_buf_add(&b, c->value, c->value_len);
 	else
-		cf_quote(&b, c->value, c->value_len);
+		cloud_quote(&b, c->value, c->value_len);
 	pl_json_sets(o, "content", b.data);
 	pl_buf_clear(&b);
 	if (ttl != 1 && ttl < 60)
@@ -754,19 +715,27 @@ cf_batch(struct cf_job *j, const struct cf_item *item, size_t n)
 	return good;
 }
 
+/* Would what stopped this change stop the next one as well? */
+static bool
+cf_stopped(const struct cf_job *j)
+{
+	return j->err->code != PL_OK && j->err->code != PL_EREMOTE;
+}
+
 static enum pl_code
 cf_change(struct cf_job *j)
 {
-	size_t i, n;
+	size_t i, k, m, n;
 
 	pl_err_clear(j->err);
-	for (i = 0; i < j->n; i += n) {
+	for (i = 0; i < j->n && !cf_stopped(j); i += n) {
 		n = j->n - i < CF_BATCH ? j->n - i : CF_BATCH;
-		if (n == 1 || j->f->no_batch || !cf_batch(j, &j->item[i], n))
-			cf_singles(j, &j->item[i], n);
-		/* What stopped this one would stop the next as well. */
-		if (j->err->code != PL_OK && j->err->code != PL_EREMOTE)
-			break;
+		if (n > 1 && !j->f->no_batch && cf_batch(j, &j->item[i], n))
+			continue;
+		for (k = 0; k < n && !cf_stopped(j); k += m) {
+			m = n - k < CF_ROUND ? n - k : CF_ROUND;
+			cf_singles(j, &j->item[i + k], m);
+		}
 	}
 	free(j->item);
 	return j->err->code;

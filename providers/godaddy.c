@@ -74,7 +74,7 @@ godaddy_scope(void *self, const struct pl_call *call, const char *name,
 	if (code == PL_OK)
 		memcpy(scope, zone, strlen(zone) + 1);
 	/* What stops one name of this call stops all of them. */
-	else if (code == PL_EAUTH || code == PL_ELIMIT || code == PL_ENET)
+	else if (code != PL_ENOZONE)
 		(void)cloud_zones_fail(&g->zones, call, err);
 	return code;
 }
