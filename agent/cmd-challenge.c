@@ -255,7 +255,8 @@ pl_cmd_verify(struct pl_cli *cli)
 	runs = pl_array(n, sizeof(struct pl_job_run *));
 	for (size_t i = 0; i < n; i++)
 		runs[i] = pl_engine_verify(s.engine, &jobs[i],
-		    timeout_of(&s, &jobs[i]), cli->timeout_ms == 0);
+		    timeout_of(&s, &jobs[i]),
+		    cli->timeout_ms == 0 ? PL_LOOK_ONCE : PL_LOOK_UNTIL);
 	free_jobs(jobs, n);
 	if (pl_session_work(&s, &err) != PL_OK)
 		status = pl_cli_fail(cli, &err);

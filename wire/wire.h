@@ -30,6 +30,7 @@ enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
 enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
     const char *what, unsigned line, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
+json_t *pl_json_share(json_t *j);			/* gives one more */
 char *pl_json_text(const json_t *j);			/* gives compact text */
 /* Appends the compact text. */
 void pl_json_dump(struct pl_buf *b, const json_t *j);

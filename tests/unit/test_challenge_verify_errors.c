@@ -177,7 +177,8 @@ liar_tcp(int fd, enum lie lie)
 		return;
 	/* HUGE_UDP and WRONG_PORT lie by UDP only, and hang up here. */
 	if (lie == SILENT || lie == TCP_HANGS) {
-		dup(c);		/* kept open, nothing said */
+		if (dup(c) < 0)		/* kept open, nothing said */
+			_exit(1);
 		close(c);
 		return;
 	}
