@@ -513,11 +513,14 @@ struct pl_http_opts {
 	const char *endpoint;	/* scheme, host and port, no path */
 	const char *ca_file;	/* NULL: the system's */
 	int64_t timeout_ms;	/* of one call; 0: 60 s */
+	unsigned rate;		/* starts at most so many calls a second, a third more at once; 0: any */
 	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
 };
 enum pl_code pl_http_open(struct pl_http **out,
     const struct pl_http_opts *o, struct pl_err *err);
 void pl_http_close(struct pl_http *h);
+/* Where the calls that follow are logged; lent until the next one. */
+void pl_http_log(struct pl_http *h, const struct pl_log *log);
 
 struct pl_http_header {
 	const char *name;
@@ -560,7 +563,7 @@ const char *pl_http_header_get(const struct pl_http_res *r,
     const char *name, char *out, size_t size);
 /* Appends s percent-encoded (RFC 3986 unreserved stay; `slash` keeps "/"). */
 void pl_url_escape(struct pl_buf *b, const char *s, bool slash);
-/* application/x-www-form-urlencoded: "&name=value". */
+/* application/x-www-form-urlencoded: "&name=value", the first without "&". */
 void pl_form_add(struct pl_buf *b, const char *name, const char *value);
 void pl_form_add_secret(struct pl_buf *b, const char *name,
     const struct pl_secret *secret);
