@@ -315,6 +315,12 @@ enum pl_code pl_tree_remove(struct pl_tree *t, const char *path,
 enum pl_code pl_tree_same(struct pl_tree *t, const char *path,
     const void *data, size_t len, bool *same, bool *differs,
     struct pl_err *err);
+/*
+ * How many directories above the file pl_tree_put would make now.  Written
+ * down before the put, it lets who comes after a crash remove them.
+ */
+enum pl_code pl_tree_missing(struct pl_tree *t, const char *path,
+    unsigned *dirs, struct pl_err *err);
 /* Can files be made below `path` (which need not exist)?  Leaves nothing. */
 enum pl_code pl_tree_writable(struct pl_tree *t, const char *path,
     struct pl_err *err);

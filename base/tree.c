@@ -3,6 +3,7 @@
 
 #include "base.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -21,14 +22,18 @@
  */
 #define MAX_DEPTH 64
 #define TRIES 16	/* rounds against somebody who changes the tree */
-#define TEMP "placard-"
+#define TEMP ".placard-"
+#define TAIL 12			/* random characters behind TEMP */
 
 struct pl_tree {
 	int root;
 	char *path;
 	bool no_openat2;	/* learnt on the way: what is missing here */
 	bool no_tmpfile;
+	bool has_tmpfile;
 	bool no_rename2;
+	dev_t swept_dev;	/* the directory that was swept last */
+	ino_t swept_ino;
 };
 
 /* A path below the root, parted into its components. */
@@ -317,7 +322,7 @@ file_fill(int fd, const char *p, size_t n)
 
 struct fresh {
 	int fd;
-	char temp[sizeof(TEMP) + 16];	/* "" where it has no name yet */
+	char temp[sizeof(TEMP) + TAIL];	/* "" where it has no name yet */
 };
 
 static bool
@@ -333,19 +338,21 @@ fresh_is(const struct fresh *new, int dir, const char *name)
 static int
 fresh_open(struct pl_tree *t, struct fresh *new, int dir)
 {
-	char tail[13];
+	char tail[TAIL + 1];
 
 	new->temp[0] = '\0';
 	if (!t->no_tmpfile) {
 		new->fd = step_open(t, dir, ".", O_WRONLY | O_TMPFILE);
-		if (new->fd >= 0)
+		if (new->fd >= 0) {
+			t->has_tmpfile = true;
 			return 0;
+		}
 		if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
 			return -1;
 		t->no_tmpfile = true;
 	}
-	pl_random_name(tail, sizeof(tail) - 1);
-	snprintf(new->temp, sizeof(new->temp), "." TEMP "%s", tail);
+	pl_random_name(tail, TAIL);
+	snprintf(new->temp, sizeof(new->temp), TEMP "%s", tail);
 	new->fd = openat(dir, new->temp, O_WRONLY | O_CREAT | O_EXCL |
 	    O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (new->fd < 0)
@@ -435,6 +442,61 @@ fresh_place(struct pl_tree *t, int dir, const char *name,
 out:
 	fresh_close(&new, dir);
 	return rc;
+}
+
+static bool
+temp_name(const char *name)
+{
+	size_t n = strlen(TEMP);
+
+	return strncmp(name, TEMP, n) == 0 && strlen(name) == n + TAIL &&
+	    strspn(name + n, "abcdefghijklmnopqrstuvwxyz0123456789") == TAIL;
+}
+
+static void
+sweep_entries(int dir, DIR *list)
+{
+	struct dirent *e;
+	struct stat st;
+
+	while ((e = readdir(list)) != NULL)
+		if (temp_name(e->d_name) &&
+		    fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			(void)unlinkat(dir, e->d_name, 0);
+}
+
+/*
+ * Where files need a temporary name first, a kill may have left one: they
+ * go, once for each directory.  Who is using one at this moment is told
+ * ENOENT and begins anew.
+ */
+static void
+tree_sweep(struct pl_tree *t, int dir)
+{
+	struct fresh probe = { .fd = -1 };
+	struct stat st;
+	DIR *list;
+	int fd;
+
+	if (!t->has_tmpfile && !t->no_tmpfile) {
+		(void)fresh_open(t, &probe, dir);
+		fresh_close(&probe, dir);
+	}
+	if (!t->no_tmpfile || fstat(dir, &st) != 0 ||
+	    (st.st_dev == t->swept_dev && st.st_ino == t->swept_ino))
+		return;
+	fd = step_open(t, dir, ".", O_RDONLY | O_DIRECTORY);
+	list = fd >= 0 ? fdopendir(fd) : NULL;
+	if (list == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	sweep_entries(dir, list);
+	closedir(list);
+	t->swept_dev = st.st_dev;
+	t->swept_ino = st.st_ino;
 }
 
 /* ---- the door ---- */
@@ -601,11 +663,14 @@ pl_tree_remove(struct pl_tree *t, const char *path, const void *data,
 	if (code != PL_OK)
 		goto out;
 	dir = tree_walk(t, &st, st.n - 1, NULL);
-	if (dir >= 0)
+	if (dir >= 0) {
+		/* First: a leftover may be our file's second hard link. */
+		tree_sweep(t, dir);
 		there = file_look(t, dir, st.at[st.n - 1], data, len, &fd,
 		    &info);
-	else if (errno != ENOENT && errno != ENOTDIR)
+	} else if (errno != ENOENT && errno != ENOTDIR) {
 		there = FAULT;
+	}
 	switch (there) {
 	case NOTHING:
 	case OTHER:
@@ -660,6 +725,35 @@ out:
 		close(fd);
 	if (dir >= 0)
 		close(dir);
+	steps_clear(&st);
+	return code;
+}
+
+enum pl_code
+pl_tree_missing(struct pl_tree *t, const char *path, unsigned *dirs,
+    struct pl_err *err)
+{
+	struct steps st;
+	enum pl_code code;
+	size_t n;
+	int dir;
+
+	*dirs = 0;
+	code = steps_part(&st, path, err);
+	if (code != PL_OK)
+		goto out;
+	for (n = st.n - 1;; n--) {
+		dir = tree_walk(t, &st, n, NULL);
+		if (dir >= 0 || errno != ENOENT || n == 0)
+			break;
+	}
+	if (dir < 0) {
+		code = tree_fail(t, path, errno, err);
+		goto out;
+	}
+	close(dir);
+	*dirs = (unsigned)(st.n - 1 - n);
+out:
 	steps_clear(&st);
 	return code;
 }
