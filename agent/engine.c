@@ -265,8 +265,8 @@ pl_task_rest(struct pl_task *t)
 	pl_task_changed(t);
 }
 
-static void
-task_fail(struct pl_task *t, const struct pl_err *err)
+void
+pl_task_fail(struct pl_task *t, const struct pl_err *err)
 {
 	if (t->err.code == PL_OK) {
 		t->err = *err;
@@ -312,8 +312,8 @@ pl_task_seen(struct pl_task *t)
 }
 
 /* Starts the removal of what a target has, or may have, in the world. */
-static void
-target_remove(struct pl_target *g)
+void
+pl_target_remove(struct pl_target *g)
 {
 	g->removing = true;
 	g->fails = 0;
@@ -322,8 +322,8 @@ target_remove(struct pl_target *g)
 	pl_target_ready(g);
 }
 
-static bool
-in_world(const struct pl_target *g)
+bool
+pl_target_in_world(const struct pl_target *g)
 {
 	return g->phase == PL_T_DONE || (g->phase == PL_T_FAILED && g->maybe);
 }
@@ -337,8 +337,8 @@ settle_failed(struct pl_task *t)
 	for (size_t k = 0; k < t->n; k++) {
 		struct pl_target *g = &t->targets[k];
 
-		if (!g->removing && in_world(g))
-			target_remove(g);
+		if (!g->removing && pl_target_in_world(g))
+			pl_target_remove(g);
 		working = working || g->phase < PL_T_DONE;
 	}
 	if (!working)
@@ -392,7 +392,7 @@ settle_probing(struct pl_task *t)
 		t->targets[k].phase = PL_T_FAILED;
 		t->targets[k].probing = false;
 	}
-	task_fail(t, &err);
+	pl_task_fail(t, &err);
 	pl_task_rest(t);
 }
 
@@ -425,11 +425,11 @@ pl_task_settle(struct pl_task *t)
 			t->state = PL_REMOVED;
 			t->removed = pl_wall_ms();
 		} else if (failed)
-			task_fail(t, why);
+			pl_task_fail(t, why);
 		pl_task_rest(t);
 	} else if (failed || t->state == PL_FAILED) {
 		if (failed)
-			task_fail(t, why);
+			pl_task_fail(t, why);
 		settle_failed(t);
 	} else if (done && t->state == PL_QUEUED) {
 		t->state = PL_PUBLISHED;
@@ -444,8 +444,8 @@ pl_task_settle(struct pl_task *t)
 
 /* ---- targets -------------------------------------------------------------------- */
 
-static struct pl_group *
-group_of(struct pl_acct *a, const char *scope)
+struct pl_group *
+pl_group_of(struct pl_acct *a, const char *scope)
 {
 	struct pl_group *g;
 
@@ -472,7 +472,7 @@ pl_target_ready(struct pl_target *t)
 	t->phase = PL_T_READY;
 	if (t->probing)
 		return;
-	g = group_of(a, t->scope);
+	g = pl_group_of(a, t->scope);
 	t->next = NULL;
 	*g->last = t;
 	g->last = &t->next;
@@ -612,414 +612,4 @@ pl_target_done(struct pl_target *t)
 	t->fails = 0;
 	pl_err_clear(&t->err);
 	pl_task_settle(t->task);
-}
-
-/* ---- jobs ------------------------------------------------------------------------ */
-
-static struct pl_job_run *
-run_new(struct pl_engine *e, struct pl_job *job, int64_t timeout_ms)
-{
-	struct pl_job_run *run = pl_alloc(sizeof(*run));
-
-	run->job = *job;
-	*job = (struct pl_job){ 0 };	/* transferred */
-	run->user = e;
-	run->started = pl_mono_ms();
-	run->deadline = run->started + timeout_ms;
-	run->tasks = pl_array(run->job.n, sizeof(*run->tasks));
-	run->open = run->job.n;
-	for (size_t i = 0; i < run->job.n; i++) {
-		run->tasks[i].run = run;
-		run->tasks[i].ch = &run->job.challenges[i];
-		run->tasks[i].seq = (uint32_t)i;
-	}
-	e->runs = pl_grow(e->runs, e->nruns + 1, sizeof(struct pl_job_run *));
-	e->runs[e->nruns++] = run;
-	return run;
-}
-
-static void
-target_init(struct pl_target *g, struct pl_task *t,
-    const struct pl_account *a)
-{
-	*g = (struct pl_target){ .task = t, .account = a };
-	g->name = pl_strdup(t->ch->record);
-}
-
-static enum pl_code
-account_fits(const struct pl_account *a, const struct pl_challenge *ch,
-    const char *name, struct pl_err *err)
-{
-	if (a == NULL)
-		return pl_fail(err, PL_EINVAL, "%s: no account %s",
-		    ch->shown, name);
-	if (!a->enabled)
-		return pl_fail(err, PL_EINVAL, "%s: account %s is disabled",
-		    ch->shown, name);
-	if ((a->desc->kinds & (1u << ch->kind)) == 0)
-		return pl_fail(err, PL_EINVAL, "%s: account %s (%s) cannot "
-		    "publish %s", ch->shown, name, a->desc->name,
-		    ch->kind == PL_FILE ? "files" : "DNS records");
-	return PL_OK;
-}
-
-/* Accounts that may hold the zone of a name without a route. */
-static size_t
-probe_targets(struct pl_engine *e, struct pl_task *t)
-{
-	const struct pl_config *c = e->o.config;
-
-	t->targets = pl_array(c->naccounts + 1, sizeof(*t->targets));
-	for (size_t i = 0; i < c->naccounts; i++) {
-		const struct pl_account *a = &c->accounts[i];
-
-		if (!a->enabled || t->ch->kind == PL_FILE ||
-		    (a->desc->kinds & (1u << t->ch->kind)) == 0)
-			continue;
-		target_init(&t->targets[t->n], t, a);
-		t->targets[t->n++].probing = true;
-	}
-	return t->n;
-}
-
-static enum pl_code
-find_accounts(struct pl_engine *e, struct pl_task *t, struct pl_err *err)
-{
-	const struct pl_challenge *ch = t->ch;
-	const char *one[1] = { e->o.account != NULL ? e->o.account :
-		ch->account };
-	const char *const *names = one;
-	const struct pl_route *r = NULL;
-	size_t n = 1;
-	enum pl_code code;
-
-	if (one[0] == NULL) {
-		r = pl_config_route(e->o.config, ch->domain, ch->method);
-		if (r == NULL && probe_targets(e, t) > 0)
-			return PL_OK;
-		if (r == NULL)
-			return pl_fail(err, PL_EINVAL, "%s: no route serves "
-			    "it with %s", ch->shown,
-			    pl_method_name(ch->method));
-		names = (const char *const *)r->accounts;
-		n = r->naccounts;
-	}
-	t->targets = pl_array(n, sizeof(*t->targets));
-	for (size_t i = 0; i < n; i++) {
-		const struct pl_account *a = pl_config_account(e->o.config,
-		    names[i]);
-
-		if (r != NULL && a != NULL && !a->enabled)
-			continue;
-		code = account_fits(a, ch, names[i], err);
-		if (code != PL_OK)
-			return code;
-		target_init(&t->targets[t->n++], t, a);
-	}
-	if (t->n == 0)
-		return pl_fail(err, PL_EINVAL, "%s: all accounts of its route "
-		    "are disabled", ch->shown);
-	return PL_OK;
-}
-
-static void
-fill_row(struct pl_engine *e, struct pl_target *g)
-{
-	const struct pl_challenge *ch = g->task->ch;
-	struct pl_row *r = &g->row;
-
-	r->job = pl_strdup(g->task->run->job.id);
-	r->seq = g->task->seq;
-	r->method = pl_strdup(pl_method_name(ch->method));
-	r->domain = pl_strdup(ch->shown);
-	r->kind = ch->kind;
-	r->record = pl_strdup(ch->record);
-	r->value = pl_alloc(ch->value_len + 1);
-	memcpy(r->value, ch->value, ch->value_len);
-	r->value_len = ch->value_len;
-	r->ttl = e->o.ttl != 0 ? e->o.ttl : ch->ttl;
-	r->apex = ch->method == PL_DNS_TXT_TOKEN;
-	r->standing = ch->standing;
-	r->created = pl_wall_ms();
-}
-
-/* Everything but the scope is known: publish it, or remove it. */
-static void
-task_start(struct pl_engine *e, struct pl_task *t, bool removing)
-{
-	struct pl_err err;
-
-	pl_err_clear(&err);
-	if (t->ch->kind == PL_NOTHING) {
-		t->state = removing ? PL_REMOVED : PL_PUBLISHED;
-		pl_task_rest(t);
-		return;
-	}
-	if (find_accounts(e, t, &err) != PL_OK) {
-		task_fail(t, &err);
-		pl_task_rest(t);
-		return;
-	}
-	t->removing = removing;
-	for (size_t k = 0; k < t->n; k++) {
-		fill_row(e, &t->targets[k]);
-		t->targets[k].removing = removing;
-		t->targets[k].row.was = PL_WAS_UNKNOWN;
-	}
-	for (size_t k = 0; k < t->n; k++)
-		pl_target_scope(&t->targets[k]);
-}
-
-struct pl_job_run *
-pl_engine_present(struct pl_engine *e, struct pl_job *job,
-    int64_t timeout_ms)
-{
-	struct pl_job_run *run = run_new(e, job, timeout_ms);
-
-	for (size_t i = 0; i < run->job.n; i++)
-		task_start(e, &run->tasks[i], false);
-	return run;
-}
-
-struct pl_job_run *
-pl_engine_remove_named(struct pl_engine *e, struct pl_job *job,
-    int64_t timeout_ms)
-{
-	struct pl_job_run *run = run_new(e, job, timeout_ms);
-
-	run->removing = true;
-	for (size_t i = 0; i < run->job.n; i++)
-		task_start(e, &run->tasks[i], true);
-	return run;
-}
-
-struct pl_job_run *
-pl_engine_plan(struct pl_engine *e, struct pl_job *job)
-{
-	struct pl_job_run *run = run_new(e, job, 0);
-	struct pl_err err;
-
-	for (size_t i = 0; i < run->job.n; i++) {
-		struct pl_task *t = &run->tasks[i];
-
-		pl_err_clear(&err);
-		if (t->ch->kind != PL_NOTHING &&
-		    find_accounts(e, t, &err) != PL_OK)
-			task_fail(t, &err);
-		pl_task_rest(t);
-	}
-	return run;
-}
-
-struct pl_job_run *
-pl_engine_verify(struct pl_engine *e, struct pl_job *job,
-    int64_t timeout_ms, bool once)
-{
-	struct pl_job_run *run = run_new(e, job, timeout_ms);
-
-	for (size_t i = 0; i < run->job.n; i++) {
-		if (run->tasks[i].ch->kind == PL_NOTHING)
-			pl_task_rest(&run->tasks[i]);
-		else
-			pl_look_start(&run->tasks[i], once);
-	}
-	return run;
-}
-
-/* ---- removal ----------------------------------------------------------------------- */
-
-static void
-reopen(struct pl_task *t)
-{
-	if (t->resting) {
-		t->resting = false;
-		t->run->open++;
-	}
-}
-
-void
-pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
-    int64_t timeout_ms)
-{
-	run->removing = true;
-	run->cancelled = false;
-	run->deadline = pl_mono_ms() + timeout_ms;
-	pl_engine_flush(e);
-	for (size_t i = 0; i < run->job.n; i++) {
-		struct pl_task *t = &run->tasks[i];
-		bool any = false;
-
-		if (t->ch->standing)
-			continue;
-		pl_look_stop(t);
-		for (size_t k = 0; k < t->n; k++)
-			any = any || in_world(&t->targets[k]);
-		if (!any)
-			continue;
-		reopen(t);
-		t->removing = true;
-		for (size_t k = 0; k < t->n; k++) {
-			if (in_world(&t->targets[k]))
-				target_remove(&t->targets[k]);
-		}
-	}
-}
-
-/* A challenge as far as a journal row remembers it. */
-static void
-challenge_of_row(struct pl_challenge *ch, const struct pl_row *r)
-{
-	*ch = (struct pl_challenge){ .kind = r->kind,
-		.standing = r->standing };
-	if (!pl_method_parse(&ch->method, r->method))
-		ch->method = r->kind == PL_FILE ? PL_HTTP_FILE :
-		    PL_DNS_TXT_TOKEN;
-	ch->shown = pl_strdup(r->domain);
-	ch->wildcard = strncmp(r->domain, "*.", 2) == 0;
-	ch->domain = pl_strdup(r->domain + (ch->wildcard ? 2 : 0));
-	ch->record = pl_strdup(r->record);
-	ch->value = pl_strndup(r->value, r->value_len);
-	ch->value_len = r->value_len;
-}
-
-static void
-start_row(struct pl_engine *e, struct pl_task *t, struct pl_row *row)
-{
-	const struct pl_account *a = pl_config_account(e->o.config,
-	    row->account);
-	struct pl_target *g;
-	struct pl_err err;
-
-	t->removing = true;
-	t->state = row->state == PL_ROW_VISIBLE ? PL_VISIBLE : PL_PUBLISHED;
-	t->published = row->published;
-	t->visible = row->visible;
-	t->targets = pl_array(1, sizeof(*t->targets));
-	if (a == NULL) {
-		pl_fail(&err, PL_EINVAL, "%s: account %s, which published it, "
-		    "is not in the configuration", row->record, row->account);
-		pl_row_clear(row);
-		task_fail(t, &err);
-		pl_task_rest(t);
-		return;
-	}
-	g = &t->targets[0];
-	t->n = 1;
-	*g = (struct pl_target){ .task = t, .account = a, .row = *row,
-		.removing = true, .maybe = true };
-	*row = (struct pl_row){ 0 };	/* transferred */
-	g->name = pl_strdup(g->row.name);
-	g->scope = pl_strdup(g->row.scope);
-	pl_target_ready(g);
-}
-
-struct pl_job_run *
-pl_engine_remove_rows(struct pl_engine *e, struct pl_row *rows, size_t n,
-    int64_t timeout_ms)
-{
-	struct pl_job job = { .id = pl_strdup("cleanup"), .n = n };
-	struct pl_job_run *run;
-
-	job.challenges = pl_array(n, sizeof(*job.challenges));
-	for (size_t i = 0; i < n; i++)
-		challenge_of_row(&job.challenges[i], &rows[i]);
-	run = run_new(e, &job, timeout_ms);
-	run->removing = true;
-	for (size_t i = 0; i < n; i++)
-		start_row(e, &run->tasks[i], &rows[i]);
-	free(rows);
-	return run;
-}
-
-/* ---- cancelling and working ---------------------------------------------------------- */
-
-static void
-take_out(struct pl_target **first, struct pl_target ***last,
-    const struct pl_target *t)
-{
-	struct pl_target **at = first;
-
-	while (*at != NULL && *at != t)
-		at = &(*at)->next;
-	if (*at == t)
-		*at = t->next;
-	for (at = first; *at != NULL; at = &(*at)->next)
-		continue;
-	*last = at;
-}
-
-static void
-target_cancel(struct pl_engine *e, struct pl_target *t)
-{
-	struct pl_acct *a = pl_acct_of(e, t->account);
-	struct pl_group *g;
-	struct pl_err err;
-
-	if (t->removing || (t->phase != PL_T_SCOPE && t->phase != PL_T_READY))
-		return;
-	if (t->phase == PL_T_SCOPE)
-		take_out(&a->scoping, &a->scoping_last, t);
-	else if (!t->probing) {
-		g = group_of(a, t->scope);
-		take_out(&g->first, &g->last, t);
-	}
-	t->probing = false;
-	pl_fail(&err, PL_ECANCEL, "%s: cancelled", t->task->ch->shown);
-	pl_target_failed(t, &err);
-}
-
-void
-pl_engine_cancel(struct pl_engine *e)
-{
-	for (size_t i = 0; i < e->nruns; i++) {
-		struct pl_job_run *run = e->runs[i];
-
-		if (run->removing || run->open == 0)
-			continue;
-		run->cancelled = true;
-		for (size_t k = 0; k < run->job.n; k++) {
-			struct pl_task *t = &run->tasks[k];
-
-			if (t->resting)
-				continue;
-			if (t->looking) {
-				pl_look_stop(t);
-				pl_fail(&t->err, PL_ECANCEL, "%s: cancelled",
-				    t->ch->shown);
-				pl_task_rest(t);
-				continue;
-			}
-			for (size_t m = 0; m < t->n; m++)
-				target_cancel(e, &t->targets[m]);
-		}
-	}
-}
-
-bool
-pl_engine_busy(const struct pl_engine *e)
-{
-	for (size_t i = 0; i < e->nruns; i++) {
-		if (e->runs[i]->open > 0)
-			return true;
-	}
-	return false;
-}
-
-enum pl_code
-pl_engine_work(struct pl_engine *e, const volatile int *stop,
-    struct pl_err *err)
-{
-	enum pl_code code;
-
-	while (pl_engine_busy(e) && (stop == NULL || *stop == 0)) {
-		code = pl_loop_turn(e->loop, err);
-		if (code != PL_OK)
-			return code;
-	}
-	pl_engine_flush(e);
-	if (e->fatal.code != PL_OK) {
-		*err = e->fatal;
-		return e->fatal.code;
-	}
-	return PL_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright The placard authors */
 
-/* Private to engine.c, batch.c and look.c. */
+/* Private to engine.c, jobs.c, batch.c and look.c. */
 #ifndef PL_ENGINE_H
 #define PL_ENGINE_H
 
@@ -59,7 +59,11 @@ void pl_target_scope(struct pl_target *t);	/* ask its account for the scope */
 void pl_target_alias(struct pl_target *t, const char *alias);
 /* A call failed for it: again later, or for good. */
 void pl_target_failed(struct pl_target *t, const struct pl_err *err);
+void pl_target_remove(struct pl_target *t);	/* what it has, or may have, in the world */
+bool pl_target_in_world(const struct pl_target *t);
+struct pl_group *pl_group_of(struct pl_acct *a, const char *scope);
 void pl_target_done(struct pl_target *t);	/* published or removed */
+void pl_task_fail(struct pl_task *t, const struct pl_err *err);
 void pl_task_settle(struct pl_task *t);		/* after a target changed */
 void pl_task_changed(struct pl_task *t);
 void pl_task_seen(struct pl_task *t);		/* every server has it */

@@ -145,24 +145,31 @@ pl_loop_forget(struct pl_loop *l, uint64_t id)
 	}
 }
 
+/*
+ * Does what is due.  How long to wait for input then: not at all where
+ * something was done, since the caller may have nothing left to wait for.
+ */
 static int
 run_timers(struct pl_loop *l)
 {
 	struct timer t;
 	int64_t now, wait;
+	bool ran = false;
 
 	while (l->nheap > 0) {
 		t = l->heap[0];
 		now = pl_mono_ms();
 		if (t.fn != NULL && t.when > now) {
-			wait = t.when - now;
+			wait = ran ? 0 : t.when - now;
 			return wait > 60000 ? 60000 : (int)wait;
 		}
 		heap_pop(l);
-		if (t.fn != NULL)
+		if (t.fn != NULL) {
+			ran = true;
 			t.fn(t.ctx);
+		}
 	}
-	return -1;
+	return ran ? 0 : -1;
 }
 
 enum pl_code

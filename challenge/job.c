@@ -118,7 +118,7 @@ args_ascii(const struct pl_challenge_args *a, struct pl_err *err)
 	code = member_ascii("domain", a->domain, err);
 	if (code == PL_OK)
 		code = member_ascii("name", a->name, err);
-	if (code == PL_OK)
+	if (code == PL_OK && pl_streq(a->method, "dns-cname"))
 		code = member_ascii("value", a->value, err);
 	if (code == PL_OK)
 		code = member_ascii("issuer", a->issuer, err);

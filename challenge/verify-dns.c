@@ -259,7 +259,8 @@ hop_apex(struct pl_verifier *v, struct hop *h, size_t i,
 		}
 		return;
 	}
-	if (strcmp(h->zone->name + h->zone->given, j->apex) == 0)
+	if (j->serial_known &&
+	    strcmp(h->zone->name + h->zone->given, j->apex) == 0)
 		zone_serial(v, h->zone, i, j->serial);
 }
 

@@ -111,6 +111,16 @@ judge_apex(struct judged *j, const struct pl_dns_msg *m, const char *name)
 			return;
 		}
 	}
+	/* With an answer, some servers name those of the zone. */
+	for (size_t i = 0; i < m->nrr; i++) {
+		const struct pl_dns_rr *rr = &m->rr[i];
+
+		if (rr->type == PL_DNS_NS && rr->section == 2 &&
+		    pl_suffix_of(rr->owner, name)) {
+			name_copy(j->apex, rr->owner);
+			return;
+		}
+	}
 }
 
 static bool

@@ -293,6 +293,7 @@ check_plan(struct pl_verifier *v, struct check *c)
 	c->gap = c->gap * 3 / 2;
 	if (c->gap > V_GAP_MAX)
 		c->gap = V_GAP_MAX;
+	check_wait(v, c);
 }
 
 static void

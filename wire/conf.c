@@ -346,8 +346,7 @@ conf_list(struct conf_reader *r, const char *key, struct pl_conf_value *v)
 	}
 	pl_fault(r->run->faults, r->file, v->line, key,
 	    "this list is not closed: write %s = { \"…\", \"…\" }", key);
-	if (!conf_at_text(&r->cur))
-		conf_skip_line(r, r->cur.line);
+	conf_skip_list(r);
 }
 
 /* Behind = or +=; false: there is no value, a fault has been told. */

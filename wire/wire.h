@@ -378,6 +378,72 @@ enum pl_code pl_dns_update(struct pl_dns_peer *p,
     struct pl_update *const *u, size_t n, int64_t deadline,
     enum pl_code *codes, unsigned *rcodes, struct pl_err *err);
 
+/* ---- http.c: libcurl -------------------------------------------------- */
+
+/* What does not block: fetches without a credential, for the verifier. */
+
+struct pl_url {
+	char *url;		/* whole, normalised, without a fragment */
+	char *scheme;		/* "http" or "https" */
+	char *host;		/* as in the URL, lower case; IPv6 in brackets */
+	uint16_t port;		/* the scheme's where none is given */
+};
+/*
+ * Resolves `ref` against `base` (NULL: ref must be absolute).  PL_EREMOTE for
+ * what is no http or https URL, carries user information, or is longer than
+ * 2,000 octets.  Gives (pl_url_clear).
+ */
+enum pl_code pl_url_resolve(struct pl_url *out, const char *base,
+    const char *ref, struct pl_err *err);
+void pl_url_clear(struct pl_url *u);
+
+/* Is it loopback, private, link-local, multicast or otherwise no address of
+ * the public internet?  addr: text; what is no address is not public. */
+bool pl_addr_public(const char *addr);
+
+struct pl_get {
+	const char *url;
+	const char *address;	/* connect to exactly this one */
+	uint16_t port;		/* at this port */
+	bool local;		/* it may be a local one */
+	bool unverified;	/* https: whatever certificate it shows will do */
+	const char *accept;	/* header Accept, or NULL */
+	const void *post;	/* body of a POST, or NULL: a GET */
+	size_t post_len;
+	const char *post_type;
+	int64_t timeout_ms;	/* the whole of it */
+	size_t max_body;	/* octets; PL_ELIMIT beyond */
+};
+/* How it ended; lent for the call. */
+struct pl_got {
+	enum pl_code code;	/* PL_OK: an answer came; PL_ENET, PL_ELIMIT, PL_EPROTO */
+	struct pl_err err;
+	bool timeout, refused, noroute;	/* PL_ENET: which */
+	unsigned status;
+	const char *location;	/* or NULL */
+	const char *type;	/* Content-Type, or NULL */
+	const char *body;
+	size_t len;
+	uint32_t ms;
+};
+struct pl_web;
+struct pl_fetch;
+/* Loads and starts the library: the first takes some milliseconds. */
+enum pl_code pl_web_new(struct pl_web **out, struct pl_err *err);
+void pl_web_free(struct pl_web *w);		/* done() is not called any more */
+/*
+ * Starts a fetch: no redirect is followed, no proxy, cookie, netrc or
+ * credential is used.  done() is called once from pl_web_run, behind which
+ * the fetch is gone.
+ */
+enum pl_code pl_web_get(struct pl_web *w, const struct pl_get *g,
+    void (*done)(void *ctx, const struct pl_got *got), void *ctx,
+    struct pl_fetch **out, struct pl_err *err);
+void pl_fetch_cancel(struct pl_fetch *f);	/* NULL is allowed */
+int pl_web_fd(const struct pl_web *w);		/* to poll for reading */
+/* Does what is due; milliseconds until it wants to be called anyway, or -1. */
+int pl_web_run(struct pl_web *w);
+
 /* ---- crypto.c: OpenSSL ----------------------------------------------- */
 
 /* SHA-256 (32 octets), RFC 8555 key authorization digests and the like. */

@@ -44,7 +44,7 @@ static const struct {
 	{ "a\\046com", "(0x5c)", false },
 	{ "a:b.com", "(0x3a)", false },
 	{ "[::1]", "(0x5b)", false },
-	/* The same beside a U-label: libidn2 would let these pass or drop them. */
+	/* Beside a U-label, where libidn2 would pass or drop them. */
 	{ "a b.b\xc3\xbc" "cher", "(0x20)", false },
 	{ "a@b.b\xc3\xbc" "cher", "(0x40)", false },
 	{ "*.b\xc3\xbc" "cher", "wildcard", false },
