@@ -8,6 +8,7 @@ main(void)
 {
 	/* In alphabetical order. */
 	static const struct pl_provider *const table[] = {
+		&pl_provider_azure,
 		&pl_provider_route53,
 		NULL
 	};

@@ -274,11 +274,17 @@ route53_call(struct route53 *self, const struct pl_call *call,
 			f->sent = code != PL_OK;
 		} else {
 			code = fault_read(q, &res, f, &clock, err);
+			/* A key that was good for a change is not refused
+			 * as such. */
+			if (f->denied && self->proved && code == PL_EAUTH)
+				code = PL_EREMOTE;
 		}
 		again = clock && !again && clock_correct(self, &res, err);
 		pl_http_res_clear(&res);
 	} while (again);
 	if (f == &own)
 		route53_fault_clear(f);
+	if (err != NULL)
+		err->code = code;
 	return code;
 }
