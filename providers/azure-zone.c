@@ -313,8 +313,10 @@ zones_walk(struct azure *self, const struct pl_call *call, const char *name,
 	if (denied)
 		code = walk_ask(self, call, name, list, n, true, &found,
 		    &denied, err);
+	/* Where rights were enough for another name, this one is just not
+	 * among those that they are for. */
 	if (denied)
-		code = PL_EAUTH;
+		code = err->code = self->nzones > 0 ? PL_EREMOTE : PL_EAUTH;
 	if (code != PL_OK)
 		return code;
 	*zone = found != NULL ? zone_known(self, found) : NULL;

@@ -168,27 +168,41 @@ azure_apply(void *ctx, const struct pl_call *call, const char *scope,
 	return code;
 }
 
+/* Names come many to a call.  What fails for one of them, other than for
+ * its own sake, is not tried again for the next. */
 static enum pl_code
 azure_scope(void *ctx, const struct pl_call *call, const char *name,
     char scope[PL_NAME_MAX], struct pl_err *err)
 {
-	const struct azure_zone *zone;
+	struct azure *self = ctx;
+	const struct azure_zone *zone = NULL;
 	struct pl_err why;
 	enum pl_code code;
+	bool own;
 
 	scope[0] = '\0';
 	pl_err_clear(&why);
-	code = azure_find(ctx, call, name, &zone, &why);
-	if (code != PL_OK) {
-		if (err != NULL)
-			*err = why;
-		return code;
+	if (self->failed == call->deadline) {
+		why = self->why;
+		code = why.code;
+	} else {
+		code = azure_find(self, call, name, &zone, &why);
+		/* Of rights, one name's tell nothing of another's. */
+		own = code == PL_ENOZONE || code == PL_EINVAL ||
+		    (code == PL_EAUTH && self->token != NULL);
+		if (code != PL_OK && !own) {
+			self->failed = call->deadline;
+			self->why = why;
+		}
 	}
-	if (strlen(zone->name) >= PL_NAME_MAX)
-		return pl_fail(err, PL_EPROTO, "zone of %s: name too long",
+	if (code == PL_OK && strlen(zone->name) >= PL_NAME_MAX)
+		code = pl_fail(&why, PL_EPROTO, "zone of %s: name too long",
 		    name);
-	memcpy(scope, zone->name, strlen(zone->name) + 1);
-	return PL_OK;
+	if (code == PL_OK)
+		memcpy(scope, zone->name, strlen(zone->name) + 1);
+	else if (err != NULL)
+		*err = why;
+	return code;
 }
 
 static void

@@ -54,6 +54,8 @@ struct azure {
 	void *sets;		/* tree of struct azure_set */
 	size_t nsets;
 	bool read, written;	/* the rights for it were enough once */
+	int64_t failed;		/* deadline of a call that could not go on */
+	struct pl_err why;
 };
 
 /* ---- azure-call.c: requests ---------------------------------------------- */

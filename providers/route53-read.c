@@ -176,10 +176,12 @@ route53_forget(struct route53 *self)
 static const char *
 zone_id(const char *text)
 {
-	const char *id = text != NULL ? strrchr(text, '/') : NULL;
+	static const char prefix[] = "/hostedzone/";
+	const char *id = text;
 	size_t i;
 
-	id = id != NULL ? id + 1 : text;
+	if (id != NULL && strncmp(id, prefix, sizeof(prefix) - 1) == 0)
+		id += sizeof(prefix) - 1;
 	for (i = 0; id != NULL && id[i] != '\0'; i++)
 		if (i == 32 || !((id[i] >= 'A' && id[i] <= 'Z') ||
 		    (id[i] >= 'a' && id[i] <= 'z') ||

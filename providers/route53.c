@@ -121,22 +121,37 @@ route53_apply(void *ctx, const struct pl_call *call, const char *scope,
 	return code;
 }
 
+/* Names come many to a call.  What fails for one of them, other than for
+ * its own sake, is not tried again for the next. */
 static enum pl_code
 route53_scope(void *ctx, const struct pl_call *call, const char *name,
     char scope[PL_NAME_MAX], struct pl_err *err)
 {
-	const struct route53_zone *zone;
+	struct route53 *self = ctx;
+	const struct route53_zone *zone = NULL;
+	struct pl_err why;
 	enum pl_code code;
 
 	scope[0] = '\0';
-	code = route53_find(ctx, call, name, &zone, err);
-	if (code != PL_OK)
-		return code;
-	if (strlen(zone->name) >= PL_NAME_MAX)
-		return pl_fail(err, PL_EPROTO, "zone of %s: name too long",
+	pl_err_clear(&why);
+	if (self->failed == call->deadline) {
+		why = self->why;
+		code = why.code;
+	} else {
+		code = route53_find(self, call, name, &zone, &why);
+		if (code != PL_OK && code != PL_ENOZONE && code != PL_EINVAL) {
+			self->failed = call->deadline;
+			self->why = why;
+		}
+	}
+	if (code == PL_OK && strlen(zone->name) >= PL_NAME_MAX)
+		code = pl_fail(&why, PL_EPROTO, "zone of %s: name too long",
 		    name);
-	memcpy(scope, zone->name, strlen(zone->name) + 1);
-	return PL_OK;
+	if (code == PL_OK)
+		memcpy(scope, zone->name, strlen(zone->name) + 1);
+	else if (err != NULL)
+		*err = why;
+	return code;
 }
 
 static void

@@ -59,6 +59,8 @@ struct route53 {
 	int64_t zones_at;	/* mono ms of the first look, 0: none */
 	size_t nsets;		/* in all zones */
 	bool proved;		/* a change of ours was taken */
+	int64_t failed;		/* deadline of a call that could not go on */
+	struct pl_err why;
 };
 
 /* ---- route53-call.c: one request --------------------------------------- */
