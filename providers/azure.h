@@ -8,7 +8,7 @@
 #include "providers.h"
 
 #define AZURE_TTL 60
-#define AZURE_PARALLEL 10	/* requests of one call at once */
+#define AZURE_PARALLEL 20	/* requests of one call at once */
 #define AZURE_KNOWN_MS 600000	/* how long zones and sets are kept */
 
 struct azure_zone {

@@ -260,6 +260,33 @@ def test_clock_that_is_off_is_corrected_once(bed, fake, hours):
     bed.clean()
 
 
+@pytest.mark.parametrize("user", ["admin", "temporary"])
+def test_signatures_are_those_of_botocore(bed, fake, user):
+    """Every request signed again by the vendor's own code."""
+    auth = pytest.importorskip("botocore.auth")
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    key = fake.keys[user]
+    bed.login({"access-key-id": key["id"], "secret-access-key":
+               key["secret"], "session-token": key["token"]})
+    bed.present_ok(*bed.one())
+    bed.clean()
+    assert {r.method for r in fake.log} == {"GET", "POST"}
+    for request in fake.log:
+        ours = request.header("Authorization")
+        signed = re.search("SignedHeaders=([a-z0-9;-]+)", ours).group(1)
+        theirs = AWSRequest(
+            request.method, fake.url + request.target, data=request.body,
+            headers={n: request.header(n) for n in signed.split(";")})
+        theirs.context["timestamp"] = request.header("X-Amz-Date")
+        signer = auth.SigV4Auth(Credentials(key["id"], key["secret"]),
+                                "route53", "us-east-1")
+        text = signer.string_to_sign(theirs, signer.canonical_request(
+            theirs))
+        assert ours.endswith("Signature=" + signer.signature(text, theirs))
+
+
 def test_visible_for_real(bed, fake):
     """Looked for in the fake's own DNS, which serves it late."""
     fake.configure({"dns_delay": 0.5})
