@@ -266,8 +266,8 @@ file_change(struct file *f, const struct pl_change *c,
 	enum pl_code rc;
 
 	if (c->kind != PL_FILE)
-		return pl_fail(err, PL_EINVAL, "%s: %s records are not for "
-		    "files", c->name, pl_kind_name(c->kind));
+		return pl_fail(err, PL_EINVAL, "%s: a record cannot be "
+		    "published as a file", c->name);
 	rc = pl_record_allowed(c->kind, c->name, c->value, c->value_len,
 	    false, NULL, err);
 	if (rc != PL_OK)

@@ -227,7 +227,8 @@ static void
 leftovers_are_swept(void **state)
 {
 	static const char *const stay[] = { ".placard-abc", ".placard",
-		".placard-ABCDEFGHIJKL", ".placard-abcdefghijklm", "x.placard" };
+		".placard-ABCDEFGHIJKL", ".placard-abcdefghijklm",
+		"x.placard" };
 	struct pl_tree *t = tree_open_mode(state, "sweep", 3);
 	struct pl_tree_file f = tree_file("a/x", "1");
 	char path[700], sub[64];
@@ -236,7 +237,8 @@ leftovers_are_swept(void **state)
 	size_t i;
 
 	assert_int_equal(pl_tree_put(t, &f, &existed, &made, NULL), PL_OK);
-	scratch_path(path, sizeof(path), state, "sweep/a/.placard-0a1b2c3d4e5f");
+	scratch_path(path, sizeof(path), state,
+	    "sweep/a/.placard-0a1b2c3d4e5f");
 	scratch_write(path, "part of", 7, 0600);
 	assert_int_equal(pl_tree_remove(t, "a/x", "1", 1, made, &gone, NULL),
 	    PL_OK);
@@ -251,7 +253,8 @@ leftovers_are_swept(void **state)
 		scratch_path(path, sizeof(path), state, sub);
 		scratch_write(path, "theirs", 6, 0600);
 	}
-	scratch_path(path, sizeof(path), state, "sweep/a/.placard-aaaaaaaaaaaa");
+	scratch_path(path, sizeof(path), state,
+	    "sweep/a/.placard-aaaaaaaaaaaa");
 	assert_int_equal(symlink("x", path), 0);
 	assert_int_equal(pl_tree_remove(t, "a/x", "1", 1, made, &gone, NULL),
 	    PL_OK);

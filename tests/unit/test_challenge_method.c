@@ -167,8 +167,8 @@ test_persist_whole(void **state)
 	static const char *const values[] = {
 		"ca.example; accounturi=https://ca.example/a/1",
 		"ca.example;accounturi=https://ca.example/a/1;",
-		"CA.example ; policy=wildcard ; new=x; "
-		    "accounturi=https://ca.example/a/1 ; persistUntil=99",
+		("CA.example ; policy=wildcard ; new=x; "
+		    "accounturi=https://ca.example/a/1 ; persistUntil=99"),
 	};
 	struct pl_challenge_args a = {
 		.method = "dns-persist-01", .domain = "example.com"

@@ -348,6 +348,36 @@ full_at_work(struct bed *b)
 	pl_db_close(db);
 }
 
+/* However little is free: it works, or it says that the disk is full. */
+static void
+nearly_full(struct bed *b)
+{
+	char filler[128];
+	struct pl_db *db;
+	struct stat st;
+	long pages;
+
+	snprintf(filler, sizeof(filler), "%s/filler", b->dir);
+	for (pages = 1; pages < 24; pages++) {
+		fill(b);
+		assert_int_equal(stat(filler, &st), 0);
+		assert_int_equal(truncate(filler, st.st_size - pages * 4096),
+		    0);
+		if (pl_db_open(&db, b->path, 3, schema, &b->err) != PL_OK ||
+		    pl_db_exec(db, "INSERT INTO t(name) VALUES('x')",
+		    &b->err) != PL_OK)
+			says(b, "the disk is full");
+		pl_db_close(db);
+		empty(b);
+		db = opened(b);
+		assert_int_equal(pl_db_exec(db, "INSERT INTO t(name) "
+		    "VALUES('y')", &b->err), PL_OK);
+		pl_db_close(db);
+		unlink(b->path);
+		assert_int_not_equal(stat(b->path, &st), 0);
+	}
+}
+
 static void
 read_only(struct bed *b)
 {
@@ -410,6 +440,12 @@ test_full_at_work(void **state)
 }
 
 static void
+test_nearly_full(void **state)
+{
+	in_small_disk(*state, nearly_full);
+}
+
+static void
 test_read_only(void **state)
 {
 	in_small_disk(*state, read_only);
@@ -433,6 +469,7 @@ main(void)
 		T(test_full_when_new),
 		T(test_full_when_used),
 		T(test_full_at_work),
+		T(test_nearly_full),
 		T(test_read_only),
 	};
 
