@@ -154,6 +154,40 @@ route53_scope(void *ctx, const struct pl_call *call, const char *name,
 	return code;
 }
 
+struct route53_name {
+	char *key;
+	const char *name;
+};
+
+static int
+route53_by_key(const void *a, const void *b)
+{
+	const struct route53_name *x = a, *y = b;
+
+	return strcmp(x->key, y->key);
+}
+
+/* In the order of the service's listings, so that pages are read once. */
+static void
+route53_prime(void *ctx, const struct pl_call *call,
+    const char *const *names, size_t n)
+{
+	struct route53_name *list = pl_array(n + 1, sizeof(*list));
+	char scope[PL_NAME_MAX];
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		list[i] = (struct route53_name){ route53_key(names[i]),
+			names[i] };
+	if (n > 1)
+		qsort(list, n, sizeof(*list), route53_by_key);
+	for (i = 0; i < n; i++) {
+		(void)route53_scope(ctx, call, list[i].name, scope, NULL);
+		free(list[i].key);
+	}
+	free(list);
+}
+
 static void
 route53_close(void *ctx)
 {
@@ -216,6 +250,7 @@ route53_open(void **out, const struct pl_settings *set, struct pl_err *err)
 const struct pl_provider pl_provider_route53 = {
 	.desc = &pl_desc_route53,
 	.open = route53_open,
+	.prime = route53_prime,
 	.scope = route53_scope,
 	.apply = route53_apply,
 	.close = route53_close,
