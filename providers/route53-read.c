@@ -635,8 +635,9 @@ listing_page(struct listing *l, struct pl_xml **doc, struct pl_err *err)
 		pl_buf_adds(&query, "&identifier=");
 		pl_url_escape(&query, l->identifier, false);
 	}
-	pl_buf_addf(&query, "&maxitems=%u", l->at + 1 < l->n ? l->most :
-	    (unsigned)PAGE_SMALL);
+	if (l->at + 1 == l->n && l->most > PAGE_SMALL)
+		l->most = PAGE_SMALL;
+	pl_buf_addf(&query, "&maxitems=%u", l->most);
 	q.path = path.data;
 	q.query = query.data;
 	code = route53_call(l->self, l->call, &q, doc, NULL, err);
@@ -758,10 +759,9 @@ route53_read(struct route53 *self, const struct pl_call *call,
 			break;
 		}
 		code = listing_page(&l, &doc, err);
-		if (code == PL_EPROTO && l.most > PAGE_SMALL &&
-		    l.at + 1 < l.n) {
+		if (code == PL_EPROTO && l.most > 1) {
 			/* Large sets, perhaps: fewer of them. */
-			l.most = PAGE_SMALL;
+			l.most = l.most > PAGE_SMALL ? PAGE_SMALL : 1;
 			code = PL_OK;
 			continue;
 		}

@@ -205,6 +205,19 @@ def test_small_pages_of_sets(bed, fake, size):
     bed.clean()
 
 
+@pytest.mark.parametrize("values,length", [(100, 100), (380, 20)])
+def test_pages_that_are_too_large(bed, fake, values, length):
+    """Sets of others that together pass the limits of one answer."""
+    for number in range(40):
+        fake.add_set("example.org", f"_acme-challenge.n{number:03}x", "TXT",
+                     [f'"{i:03}{"v" * length}"' for i in range(values)])
+    bed.before = bed.zones()
+    bed.present_ok(*bed.job(*(one_name(i, "example.org")
+                              for i in range(0, 40, 5))))
+    assert len(batches(fake)) == 1
+    bed.clean()
+
+
 def test_private_zone_of_the_same_name_is_left_alone(bed, fake):
     private = fake.zone("example.com", private=True)
     bed.present_ok(*bed.one())
