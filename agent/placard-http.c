@@ -11,6 +11,8 @@ main(void)
 		&pl_provider_cloudflare,
 		&pl_provider_cloudns,
 		&pl_provider_godaddy,
+		&pl_provider_azure,
+		&pl_provider_route53,
 		NULL
 	};
 
