@@ -24,7 +24,7 @@
 #define SET_VALUES 400
 #define LOOK_MS 5000		/* how long a look is good for an answer ... */
 #define KNOWN_MS 600000		/* ... and for a batch, which guards itself */
-#define DENIED_MOST 7		/* refusals before all names are given up */
+#define REFUSED_MOST 7	/* batches refused, none taken: enough of it */
 
 /* ---- changes, grouped by name -------------------------------------------- */
 
@@ -54,7 +54,8 @@ struct work {
 	bool *pending;			/* the change waits for its batch */
 	struct group *groups;
 	size_t ngroups;
-	unsigned denied;
+	unsigned refused;		/* batches that were taken apart */
+	bool taken;			/* one was not refused */
 	struct pl_err denial;
 	struct pl_err err;		/* what the call fails with */
 };
@@ -672,20 +673,29 @@ segment_forget(struct work *w, const struct segment *s)
 			w->groups[i].set->seen = 0;
 }
 
-/* The key has no right to this batch, but perhaps to a part of it. */
+/*
+ * Halves are tried side by side, so a few names that cannot be do not hide
+ * the others for long.  False: it looks as if nothing can be.
+ */
 static bool
-batch_denied(struct work *w, struct queue *q, const struct segment *s,
-    const struct pl_err *err)
+batch_apart(struct work *w, struct queue *q, const struct segment *s,
+    const struct route53_fault *f, const struct pl_err *err)
 {
 	size_t i;
 
-	w->denial = *err;
-	if (++w->denied >= DENIED_MOST && !w->self->proved)
+	if (++w->refused >= REFUSED_MOST && !w->taken)
 		return false;
-	if (!segment_split(w, q, s))
-		for (i = s->lo; i < s->hi; i++)
-			if (plan_writes(&w->groups[i]))
-				w->groups[i].done = w->groups[i].denied = true;
+	if (segment_split(w, q, s))
+		return true;
+	if (!f->denied) {
+		segment_fail(w, s, err);
+		return true;
+	}
+	/* What that says of the key is known when all have been tried. */
+	w->denial = *err;
+	for (i = s->lo; i < s->hi; i++)
+		if (plan_writes(&w->groups[i]))
+			w->groups[i].done = w->groups[i].denied = true;
 	return true;
 }
 
@@ -702,22 +712,15 @@ batch_refused(struct work *w, struct queue *q, const struct segment *s,
 		queue_add(q, s->lo, s->hi, true);
 		return true;
 	}
-	if (err->code == PL_ECONFLICT) {
-		if (batch_blame(w, s, f->messages.data) > 0)
-			queue_add(q, s->lo, s->hi, true);
-		else if (!segment_split(w, q, s)) {
-			err->code = PL_EREMOTE;
-			segment_fail(w, s, err);
-		}
+	if (err->code == PL_ECONFLICT &&
+	    batch_blame(w, s, f->messages.data) > 0) {
+		queue_add(q, s->lo, s->hi, true);
 		return true;
 	}
-	if (err->code == PL_EREMOTE) {
-		if (!segment_split(w, q, s))
-			segment_fail(w, s, err);
-		return true;
-	}
-	return err->code == PL_EAUTH && f->denied &&
-	    batch_denied(w, q, s, err);
+	if (err->code == PL_ECONFLICT)
+		err->code = PL_EREMOTE;
+	return (err->code == PL_EREMOTE || f->denied) &&
+	    batch_apart(w, q, s, f, err);
 }
 
 static enum pl_code
@@ -767,7 +770,7 @@ segment_run(struct work *w, struct queue *q, struct segment s,
 	pl_buf_adds(&body, "</Changes></ChangeBatch>"
 	    "</ChangeResourceRecordSetsRequest>");
 	if (n > 0 && batch_send(w, &body, &id, &f, err) == PL_OK) {
-		w->self->proved = true;
+		w->self->proved = w->taken = true;
 		for (i = s.lo; i < s.hi; i++)
 			if (!w->groups[i].done && plan_writes(&w->groups[i]))
 				group_done(w, &w->groups[i], id.data);

@@ -200,6 +200,30 @@ def test_set_that_no_batch_can_hold(bed, fake):
     fails(bed, 1, "refused", *bed.one("example.org"), text="batch")
 
 
+def test_batches_refused_without_a_word(bed, fake):
+    """Taken apart for a while, and given up for all."""
+    fake.fault("html", status=400, count=None, method="POST")
+    fails(bed, 1, "refused", *bed.job(*(lab.dns01(f"n{i}.example.org")
+                                        for i in range(100))))
+    assert len(batches(fake)) == 7
+
+
+def test_one_value_that_the_service_will_not_have(bed, fake):
+    """Named by nothing but its value: found by halves."""
+    fake.fault("status", status=400, count=None, body="bad-one", text=(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidInput</Code>"
+        "<Message>no</Message></Error></ErrorResponse>"))
+    done = bed.present(*bed.job(*(
+        {"method": "dns-txt", "domain": "example.org", "value":
+         "bad-one" if i == 13 else f"v{i}",
+         "name": f"_acme-challenge.n{i}.example.org"} for i in range(50))))
+    assert done.status == 7, done
+    assert [i for i, c in enumerate(done.challenges)
+            if c["state"] != "published"] == [13]
+    assert len(batches(fake)) <= 14
+    bed.clean()
+
+
 # -- races
 
 def race(fake, times, name="_acme-challenge.example.com"):
