@@ -391,6 +391,9 @@ take_looks(struct batch *b, const struct pl_outcome *out,
 
 		if (out[i].code == PL_OK) {
 			t->row.was = out[i].was;
+			/* What is about to be made; an earlier try's stays. */
+			if (t->row.handle == NULL && out[i].handle[0] != '\0')
+				t->row.handle = pl_strdup(out[i].handle);
 			b->sent[m++] = t;
 		} else if (out[i].code == PL_ECONFLICT &&
 		    out[i].alias[0] != '\0') {

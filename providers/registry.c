@@ -36,6 +36,7 @@ const struct pl_option pl_http_options[] = {
 const struct pl_provider_desc *const pl_registry[] = {
 	&pl_desc_file,
 	&pl_desc_rfc2136,
+	&pl_desc_sftp,
 	NULL
 };
 
