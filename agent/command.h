@@ -42,6 +42,7 @@ struct pl_cli {
 #define PL_TAKES_PUBLISH	0x4	/* -a --ttl --dry-run */
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
+#define PL_TAKES_HOST_KEY	0x100	/* --host-key */
 
 struct pl_command {
 	const char *name;

@@ -159,6 +159,7 @@ line_says(const char *p, const char *end, const char *name,
 	bool revoked = word_is(first, "@revoked");
 	enum pl_known says = PL_KNOWN_NOT;
 	struct pl_buf blob;
+	size_t same;
 
 	if (first.n == 0 || first.p[0] == '#')
 		return PL_KNOWN_NOT;
@@ -179,8 +180,12 @@ line_says(const char *p, const char *end, const char *name,
 	if (h->key != NULL && blob.len == h->len &&
 	    memcmp(blob.data, h->key, h->len) == 0)
 		says = revoked ? PL_KNOWN_REVOKED : PL_KNOWN_SAME;
-	else if (!revoked)
-		says = PL_KNOWN_OTHER;
+	else if (!revoked && h->key != NULL) {
+		/* Of the same kind: the types before the keys are equal. */
+		same = 4 + type.n;
+		if (h->len >= same && memcmp(blob.data, h->key, same) == 0)
+			says = PL_KNOWN_OTHER;
+	}
 out:
 	pl_buf_clear(&blob);
 	return says;

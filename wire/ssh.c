@@ -155,6 +155,19 @@ ssh_code(int rc)
 	}
 }
 
+/* Is it the connection, and nothing that anybody has said? */
+static bool
+ssh_is_link(int rc)
+{
+	return rc == LIBSSH2_ERROR_EAGAIN || rc == LIBSSH2_ERROR_TIMEOUT ||
+	    rc == LIBSSH2_ERROR_SOCKET_NONE ||
+	    rc == LIBSSH2_ERROR_SOCKET_SEND ||
+	    rc == LIBSSH2_ERROR_SOCKET_RECV ||
+	    rc == LIBSSH2_ERROR_SOCKET_DISCONNECT ||
+	    rc == LIBSSH2_ERROR_SOCKET_TIMEOUT ||
+	    rc == LIBSSH2_ERROR_BAD_SOCKET;
+}
+
 static enum pl_code
 ssh_fail(struct pl_ssh *s, int rc, const char *doing, struct pl_err *err)
 {
@@ -448,25 +461,42 @@ judge_pinned(const struct pl_ssh *s, const struct shown *k,
 	    k->print.data);
 }
 
+/* The file has the host, but not this kind of key of it. */
+static enum pl_code
+judge_kind(const struct pl_ssh *s, const struct shown *k,
+    const char *types, struct pl_err *err)
+{
+	if (!has_rsa_sha2() && strcmp(types, "ssh-rsa") == 0)
+		return pl_fail(err, PL_EINVAL, "%s: host key unknown: %s %s; "
+		    "only its RSA key is in known-hosts-file, and this "
+		    "libssh2 (%s) cannot check that one: rsa-sha2 needs "
+		    "libssh2 1.11", s->name.data, k->type, k->print.data,
+		    libssh2_version(0));
+	return PL_OK;
+}
+
 static enum pl_code
 judge_known(const struct pl_ssh *s, const struct shown *k,
     const struct pl_ssh_opts *o, const struct pl_buf *text,
     struct pl_err *err)
 {
 	struct pl_known_host h = { s->host, s->port, k->key, k->len };
-	struct pl_buf advice;
+	struct pl_buf advice, types;
 	enum pl_code rc = PL_OK;
 	unsigned line;
 
 	pl_buf_init(&advice, PL_LIM_LINE);
+	pl_buf_init(&types, PL_LIM_LINE);
 	shown_advice(&advice, s, k, o);
-	switch (pl_known_hosts(text->data, text->len, &h, &line, NULL)) {
+	switch (pl_known_hosts(text->data, text->len, &h, &line, &types)) {
 	case PL_KNOWN_SAME:
 		break;
 	case PL_KNOWN_NOT:
-		rc = pl_fail(err, PL_EINVAL, "%s: host key unknown: %s; if "
-		    "it is the right one, add: %s", s->name.data,
-		    k->print.data, advice.data);
+		rc = judge_kind(s, k, types.data, err);
+		if (rc == PL_OK)
+			rc = pl_fail(err, PL_EINVAL, "%s: host key unknown: "
+			    "%s; if it is the right one, add: %s",
+			    s->name.data, k->print.data, advice.data);
 		break;
 	case PL_KNOWN_OTHER:
 		rc = pl_fail(err, PL_EREMOTE, "%s: host key changed: %s, not "
@@ -480,6 +510,7 @@ judge_known(const struct pl_ssh *s, const struct shown *k,
 		break;
 	}
 	pl_buf_clear(&advice);
+	pl_buf_clear(&types);
 	return rc;
 }
 
@@ -661,24 +692,22 @@ auth_key(struct pl_ssh *s, const struct pl_ssh_opts *o, int64_t deadline,
 	while (rc == LIBSSH2_ERROR_EAGAIN && ssh_turn(s, deadline));
 	if (rc == 0)
 		return PL_OK;
-	if (ssh_code(rc) == PL_ENET && libssh2_session_last_errno(
-	    s->session) == LIBSSH2_ERROR_METHOD_NONE)
-		rc = LIBSSH2_ERROR_FILE;
-	if (rc == LIBSSH2_ERROR_FILE)
+	if (ssh_is_link(rc))
+		return ssh_fail(s, rc, "authentication", err);
+	if (rc != LIBSSH2_ERROR_AUTHENTICATION_FAILED &&
+	    rc != LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
 		return pl_fail(err, PL_EAUTH, "private-key: cannot be used: "
-		    "%s passphrase, or not a key that libssh2 %s reads",
-		    phrase != NULL ? "wrong" : "it wants a",
-		    libssh2_version(0));
-	if (ssh_code(rc) == PL_EAUTH && !has_rsa_sha2() && key_is_rsa(o->key))
+		    "%s, or it is no key that libssh2 %s reads",
+		    phrase != NULL ? "the passphrase is wrong" :
+		    "it wants a passphrase", libssh2_version(0));
+	if (!has_rsa_sha2() && key_is_rsa(o->key))
 		return pl_fail(err, PL_EAUTH, "%s: user %s: RSA key refused: "
 		    "this libssh2 (%s) signs RSA only with SHA-1, which "
 		    "servers of today do not take: rsa-sha2 needs libssh2 "
 		    "1.11; use an Ed25519 or ECDSA key", s->name.data,
 		    o->user, libssh2_version(0));
-	if (ssh_code(rc) == PL_EAUTH)
-		return pl_fail(err, PL_EAUTH, "%s: user %s: key refused",
-		    s->name.data, o->user);
-	return ssh_fail(s, rc, "authentication", err);
+	return pl_fail(err, PL_EAUTH, "%s: user %s: key refused",
+	    s->name.data, o->user);
 }
 
 static enum pl_code

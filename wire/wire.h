@@ -558,7 +558,7 @@ struct pl_known_host {
  * "[host]:port", @revoked; certificate authorities are passed over.  *line:
  * where the verdict was found (0: nowhere).  types (may be NULL) gets the
  * key types that the file has for the host, comma-separated, in file order.
- * PL_KNOWN_OTHER: the host is there, but with another key.
+ * PL_KNOWN_OTHER: the host is there with another key of that type.
  */
 enum pl_known pl_known_hosts(const char *text, size_t n,
     const struct pl_known_host *h, unsigned *line, struct pl_buf *types);
