@@ -3,6 +3,7 @@
 
 #include "base.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -21,7 +22,8 @@
  */
 #define MAX_DEPTH 64
 #define TRIES 16	/* rounds against somebody who changes the tree */
-#define TEMP "placard-"
+#define TEMP ".placard-"
+#define TEMP_TAIL 12	/* random characters behind it */
 
 struct pl_tree {
 	int root;
@@ -317,7 +319,7 @@ file_fill(int fd, const char *p, size_t n)
 
 struct fresh {
 	int fd;
-	char temp[sizeof(TEMP) + 16];	/* "" where it has no name yet */
+	char temp[PL_TREE_TEMP];	/* "" where it has no name yet */
 };
 
 static bool
@@ -330,11 +332,26 @@ fresh_is(const struct fresh *new, int dir, const char *name)
 	    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-static int
-fresh_open(struct pl_tree *t, struct fresh *new, int dir)
+void
+pl_tree_temp(char out[PL_TREE_TEMP])
 {
-	char tail[13];
+	memcpy(out, TEMP, sizeof(TEMP));
+	pl_random_name(out + sizeof(TEMP) - 1, TEMP_TAIL);
+}
 
+/* Could pl_tree_temp have drawn it? */
+static bool
+is_temp(const char *s)
+{
+	return strlen(s) == PL_TREE_TEMP - 1 &&
+	    strncmp(s, TEMP, sizeof(TEMP) - 1) == 0 &&
+	    strspn(s + sizeof(TEMP) - 1,
+	    "abcdefghijklmnopqrstuvwxyz0123456789") == TEMP_TAIL;
+}
+
+static int
+fresh_open(struct pl_tree *t, struct fresh *new, int dir, const char *temp)
+{
 	new->temp[0] = '\0';
 	if (!t->no_tmpfile) {
 		new->fd = step_open(t, dir, ".", O_WRONLY | O_TMPFILE);
@@ -344,10 +361,17 @@ fresh_open(struct pl_tree *t, struct fresh *new, int dir)
 			return -1;
 		t->no_tmpfile = true;
 	}
-	pl_random_name(tail, sizeof(tail) - 1);
-	snprintf(new->temp, sizeof(new->temp), "." TEMP "%s", tail);
-	new->fd = openat(dir, new->temp, O_WRONLY | O_CREAT | O_EXCL |
-	    O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (temp != NULL && is_temp(temp))
+		memcpy(new->temp, temp, PL_TREE_TEMP);
+	else
+		pl_tree_temp(new->temp);
+	for (int i = 0; i < 2 && new->fd < 0; i++) {
+		new->fd = openat(dir, new->temp, O_WRONLY | O_CREAT | O_EXCL |
+		    O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (new->fd >= 0 || errno != EEXIST ||
+		    unlinkat(dir, new->temp, 0) != 0)
+			break;
+	}
 	if (new->fd < 0)
 		new->temp[0] = '\0';
 	return new->fd < 0 ? -1 : 0;
@@ -418,7 +442,7 @@ fresh_place(struct pl_tree *t, int dir, const char *name,
 	struct fresh new = { .fd = -1 };
 	int rc = -1;
 
-	if (fresh_open(t, &new, dir) != 0 ||
+	if (fresh_open(t, &new, dir, f->temp) != 0 ||
 	    file_fill(new.fd, f->data, f->len) != 0 ||
 	    step_owner(new.fd, f->uid, f->gid) != 0 ||
 	    fchmod(new.fd, (mode_t)f->mode & 07777) != 0 ||
@@ -665,6 +689,85 @@ out:
 }
 
 enum pl_code
+pl_tree_discard(struct pl_tree *t, const char *path, const char *temp,
+    struct pl_err *err)
+{
+	struct steps st;
+	enum pl_code code;
+	int dir = -1;
+
+	code = steps_part(&st, path, err);
+	if (code == PL_OK && !is_temp(temp))
+		code = pl_fail(err, PL_EINVAL, "%s: not a temporary name",
+		    temp);
+	if (code != PL_OK)
+		goto out;
+	dir = tree_walk(t, &st, st.n - 1, NULL);
+	if ((dir < 0 || unlinkat(dir, temp, 0) != 0) && errno != ENOENT &&
+	    errno != ENOTDIR)
+		code = tree_fail(t, path, errno, err);
+	else if (dir >= 0)
+		(void)step_sync(dir);
+out:
+	if (dir >= 0)
+		close(dir);
+	steps_clear(&st);
+	return code;
+}
+
+unsigned
+pl_tree_missing(struct pl_tree *t, const char *path)
+{
+	struct steps st;
+	unsigned n = 0;
+	int dir = -1;
+
+	if (steps_part(&st, path, NULL) == PL_OK) {
+		while (n + 1 < st.n) {
+			dir = tree_walk(t, &st, st.n - 1 - n, NULL);
+			if (dir >= 0 || errno != ENOENT)
+				break;
+			n++;
+		}
+	}
+	if (dir >= 0)
+		close(dir);
+	steps_clear(&st);
+	return n;
+}
+
+bool
+pl_tree_alone(struct pl_tree *t, const char *path)
+{
+	const struct dirent *e;
+	struct steps st;
+	bool alone = false;
+	DIR *list = NULL;
+	int dir = -1;
+
+	if (steps_part(&st, path, NULL) == PL_OK)
+		dir = tree_walk(t, &st, st.n - 1, NULL);
+	if (dir >= 0)
+		list = fdopendir(dir);
+	if (list == NULL) {
+		if (dir >= 0)
+			close(dir);
+		goto out;
+	}
+	alone = true;
+	errno = 0;
+	while (alone && (e = readdir(list)) != NULL)
+		alone = strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0 ||
+		    strcmp(e->d_name, st.at[st.n - 1]) == 0;
+	alone = alone && errno == 0;
+	closedir(list);
+out:
+	steps_clear(&st);
+	return alone;
+}
+
+enum pl_code
 pl_tree_writable(struct pl_tree *t, const char *path, struct pl_err *err)
 {
 	struct fresh new = { .fd = -1 };
@@ -683,7 +786,7 @@ pl_tree_writable(struct pl_tree *t, const char *path, struct pl_err *err)
 		if (dir >= 0 || errno != ENOENT || n == 0)
 			break;
 	}
-	if (dir < 0 || fresh_open(t, &new, dir) != 0)
+	if (dir < 0 || fresh_open(t, &new, dir, NULL) != 0)
 		code = tree_fail(t, path, errno, err);
 	fresh_close(&new, dir);
 out:

@@ -26,6 +26,8 @@ static const struct pl_option file_options[] = {
 	    .help = "user who gets what is made, by name or number" },
 	{ .name = "group", .type = PL_OPT_STRING,
 	    .help = "group that gets what is made, by name or number" },
+	{ .name = "web-config", .type = PL_OPT_BOOL, .fallback = "false",
+	    .help = "put a web.config beside them, for IIS" },
 	{ .name = NULL }
 };
 
@@ -72,6 +74,7 @@ struct file {
 	struct pl_tree *tree;
 	unsigned mode, dirmode;
 	int64_t uid, gid;
+	bool web_config;
 	char **made;		/* directories that this worker has made */
 	size_t nmade;
 };
@@ -140,6 +143,7 @@ file_open(void **self, const struct pl_settings *set, struct pl_err *err)
 		if (rc != PL_OK)
 			pl_prefix(err, "root");
 	}
+	f->web_config = pl_setting_bool(set, "web-config", false);
 	/* Who may read the files may also walk to them. */
 	f->dirmode = f->mode | ((f->mode & 0444) >> 2) | 0700;
 	if (rc != PL_OK) {
@@ -207,6 +211,72 @@ file_note_dirs(struct file *f, const char *path, unsigned made)
 	return ours;
 }
 
+/* ---- handles ---------------------------------------------------------------- */
+
+/* "DIRS" or "DIRS TEMP": directories to remove when they are empty, from the
+ * deepest up; the temporary name, until the file has its own. */
+struct handle {
+	unsigned dirs;
+	char temp[PL_TREE_TEMP];	/* or "" */
+};
+
+static void
+handle_parse(struct handle *h, const char *text)
+{
+	*h = (struct handle){ .dirs = 0 };
+	if (text == NULL || text[0] < '0' || text[0] > '2')
+		return;
+	h->dirs = (unsigned)(text[0] - '0');
+	if (text[1] == ' ' && strlen(text + 2) < sizeof(h->temp))
+		memcpy(h->temp, text + 2, strlen(text + 2) + 1);
+}
+
+/* ---- the web.config ------------------------------------------------------------ */
+
+static char *
+web_path(const char *path)
+{
+	struct pl_buf b;
+
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_add(&b, path, file_parent(path, strlen(path)));
+	pl_buf_adds(&b, "/" PL_WEB_CONFIG);
+	return pl_buf_take(&b);
+}
+
+/* Somebody else's stays as it is. */
+static enum pl_code
+web_add(struct file *f, const char *path, struct pl_err *err)
+{
+	char *at = web_path(path);
+	struct pl_tree_file put = { .path = at, .data = pl_web_config,
+		.len = strlen(pl_web_config), .mode = f->mode,
+		.dirmode = f->dirmode, .uid = f->uid, .gid = f->gid };
+	bool existed, same, differs = false;
+	unsigned made;
+	enum pl_code rc;
+
+	rc = pl_tree_same(f->tree, at, put.data, put.len, &same, &differs,
+	    err);
+	if (rc == PL_OK && !differs)
+		rc = pl_tree_put(f->tree, &put, &existed, &made, err);
+	free(at);
+	return rc;
+}
+
+/* Ours goes behind the last file. */
+static void
+web_del(struct file *f, const char *path)
+{
+	char *at = web_path(path);
+	bool gone;
+
+	if (pl_tree_alone(f->tree, at))
+		(void)pl_tree_remove(f->tree, at, pl_web_config,
+		    strlen(pl_web_config), 0, &gone, NULL);
+	free(at);
+}
+
 /* ---- changes ------------------------------------------------------------- */
 
 static enum pl_code
@@ -214,13 +284,20 @@ file_look(struct file *f, const char *path, const struct pl_change *c,
     struct pl_outcome *out, struct pl_err *err)
 {
 	bool same, differs;
+	char temp[PL_TREE_TEMP];
 	enum pl_code rc;
 
 	rc = pl_tree_same(f->tree, path, c->value, c->value_len, &same,
 	    &differs, err);
-	if (rc == PL_OK)
-		out->was = same ? PL_WAS_PRESENT : PL_WAS_ABSENT;
-	return rc;
+	if (rc != PL_OK)
+		return rc;
+	out->was = same ? PL_WAS_PRESENT : PL_WAS_ABSENT;
+	/* What an add would make, for who cleans up behind a kill. */
+	pl_tree_temp(temp);
+	if (!same)
+		snprintf(out->handle, sizeof(out->handle), "%u %s",
+		    pl_tree_missing(f->tree, path), temp);
+	return PL_OK;
 }
 
 static enum pl_code
@@ -231,15 +308,23 @@ file_add(struct file *f, const char *path, const struct pl_change *c,
 		.len = c->value_len, .mode = f->mode, .dirmode = f->dirmode,
 		.uid = f->uid, .gid = f->gid };
 	unsigned made = 0;
+	struct handle h;
 	bool existed;
 	enum pl_code rc;
 
+	handle_parse(&h, c->handle);
+	if (h.temp[0] != '\0')
+		put.temp = h.temp;
 	rc = pl_tree_put(f->tree, &put, &existed, &made, err);
+	if (rc == PL_OK && f->web_config)
+		rc = web_add(f, path, err);
 	if (rc != PL_OK)
 		return rc;
 	out->was = existed ? PL_WAS_PRESENT : PL_WAS_ABSENT;
+	made = file_note_dirs(f, path, made);
+	/* What was missing at the look, an earlier try of ours may have made. */
 	snprintf(out->handle, sizeof(out->handle), "%u",
-	    file_note_dirs(f, path, made));
+	    made > h.dirs ? made : h.dirs);
 	return PL_OK;
 }
 
@@ -248,14 +333,32 @@ static enum pl_code
 file_del(struct file *f, const char *path, const struct pl_change *c,
     struct pl_err *err)
 {
-	int64_t dirs = 0;
+	enum pl_code rc = PL_OK;
+	struct handle h;
 	bool gone;
 
-	if (c->handle != NULL &&
-	    pl_int_parse(&dirs, c->handle, 0, 2, NULL) != PL_OK)
-		dirs = 0;
-	return pl_tree_remove(f->tree, path, c->value, c->value_len,
-	    (unsigned)dirs, &gone, err);
+	handle_parse(&h, c->handle);
+	if (h.temp[0] != '\0')
+		rc = pl_tree_discard(f->tree, path, h.temp, err);
+	return rc != PL_OK ? rc : pl_tree_remove(f->tree, path, c->value,
+	    c->value_len, 0, &gone, err);
+}
+
+/* Directories go when all files of the call have gone: they may share some,
+ * and each knows only of those that were made for it. */
+static void
+file_prune(struct file *f, const struct pl_change *c)
+{
+	const char *path = c->name + 1;
+	struct handle h;
+	bool gone;
+
+	handle_parse(&h, c->handle);
+	if (f->web_config)
+		web_del(f, path);
+	if (h.dirs > 0)
+		(void)pl_tree_remove(f->tree, path, c->value, c->value_len,
+		    h.dirs, &gone, NULL);
 }
 
 static enum pl_code
@@ -311,6 +414,11 @@ file_apply(void *self, const struct pl_call *call,
 			if (err != NULL)
 				*err = one;
 		}
+	}
+	/* Twice: siblings hold back what is above them all. */
+	for (i = 0; i < 2 * n; i++) {
+		if (chg[i % n].op == PL_DEL && out[i % n].code == PL_OK)
+			file_prune(f, &chg[i % n]);
 	}
 	return rc;
 }

@@ -211,7 +211,30 @@ dirs_look(struct step *s)
 	return rc;
 }
 
-/* Makes one directory with its rights, whatever the server's umask. */
+/* Its rights, whatever the server's umask: preferably not through a link, but
+ * not every server that offers this can do it (OpenSSH without /proc). */
+static enum pl_code
+dir_mode(struct step *s, const char *path)
+{
+	static const enum pl_sftp_op ways[] = { PL_SFTP_LSETSTAT,
+		PL_SFTP_SETSTAT };
+	enum pl_code rc = PL_OK;
+	bool set = false;
+
+	for (size_t i = 0; i < 2 && rc == PL_OK && !set; i++) {
+		if (ways[i] != PL_SFTP_SETSTAT &&
+		    !pl_sftp_knows(s->f->link, ways[i]))
+			continue;
+		step_reset(s);
+		step_ask(s, NULL, (struct pl_sftp_req){ .op = ways[i],
+			.path = path, .mode = s->f->dirmode });
+		rc = step_run(s);
+		set = rc == PL_OK && s->r[0].status == PL_SFTP_OK;
+	}
+	return rc;
+}
+
+/* Makes one directory. */
 static enum pl_code
 dir_make(struct step *s, struct sftp_dir *d, struct pl_err *why)
 {
@@ -225,12 +248,7 @@ dir_make(struct step *s, struct sftp_dir *d, struct pl_err *why)
 	if (rc == PL_OK && s->r[0].status == PL_SFTP_OK) {
 		d->ours = true;
 		d->missing = false;
-		step_reset(s);
-		step_ask(s, NULL, (struct pl_sftp_req){
-			.op = pl_sftp_knows(f->link, PL_SFTP_LSETSTAT) ?
-			    PL_SFTP_LSETSTAT : PL_SFTP_SETSTAT,
-			.path = path, .mode = f->dirmode });
-		rc = step_run(s);
+		rc = dir_mode(s, path);
 	} else if (rc == PL_OK) {
 		/* Somebody else's may have come between. */
 		pl_sftp_fail(&s->r[0], path, why);
@@ -969,6 +987,14 @@ work_around(struct step *s, const struct item *it, size_t n)
 	struct sftp_dir *added = NULL, *removed = NULL;
 	enum pl_code rc = PL_OK;
 
+	/* Directories for files that were refused are not left behind. */
+	for (size_t i = 0; i < n; i++) {
+		struct sftp_dir *d = it[i].dir;
+
+		if (it[i].c->op == PL_ADD && it[i].out->code != PL_OK)
+			for (; d != NULL && d->ours; d = dir_above(s->f, d))
+				d->drop = true;
+	}
 	for (size_t i = 0; i < n && s->f->web_config && rc == PL_OK; i++) {
 		if (it[i].out->code != PL_OK || it[i].dir == added ||
 		    it[i].c->op != PL_ADD)

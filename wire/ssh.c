@@ -392,21 +392,17 @@ fail:
 
 /* ---- the host's key ---------------------------------------------------------- */
 
-struct shown {
-	const char *key;	/* lent by the session */
-	size_t len;
-	char type[64];
-	struct pl_buf print;	/* "SHA256:…" */
-};
-
 static enum pl_code
-shown_get(struct shown *k, struct pl_ssh *s, struct pl_err *err)
+shown_get(struct pl_ssh_shown *k, struct pl_ssh *s, struct pl_err *err)
 {
 	unsigned char sum[32];
 	const unsigned char *p;
 	size_t n;
 	int type;
 
+	*k = (struct pl_ssh_shown){ .host = s->host, .port = s->port,
+		.name = s->name.data, .library = libssh2_version(0),
+		.rsa_sha2 = has_rsa_sha2() };
 	pl_buf_init(&k->print, PL_LIM_LINE);
 	k->key = libssh2_session_hostkey(s->session, &k->len, &type);
 	p = (const unsigned char *)k->key;
@@ -425,106 +421,16 @@ shown_get(struct shown *k, struct pl_ssh *s, struct pl_err *err)
 	return PL_OK;
 }
 
-/* The line of a file of known hosts, without its end. */
-static void
-shown_line(struct pl_buf *b, const struct pl_ssh *s, const struct shown *k)
-{
-	pl_buf_addf(b, "%s %s ", s->name.data, k->type);
-	pl_base64(b, k->key, k->len);
-}
-
-/* What a person has to add who has compared the fingerprint. */
-static void
-shown_advice(struct pl_buf *b, const struct pl_ssh *s, const struct shown *k,
-    const struct pl_ssh_opts *o)
-{
-	struct pl_buf line;
-
-	pl_buf_init(&line, 2 * BLOB_MAX);
-	shown_line(&line, s, k);
-	if (o->known_hosts == NULL || line.len > 180)
-		pl_buf_addf(b, "host-key = \"%s\"", k->print.data);
-	else
-		pl_buf_adds(b, line.data);
-	pl_buf_clear(&line);
-}
-
-static enum pl_code
-judge_pinned(const struct pl_ssh *s, const struct shown *k,
-    const struct pl_ssh_opts *o, struct pl_err *err)
-{
-	if (strcmp(k->print.data, o->host_key) == 0)
-		return PL_OK;
-	return pl_fail(err, PL_EREMOTE, "%s: host key changed: it shows %s "
-	    "%s, the account says %s; if that is meant to be: host-key = "
-	    "\"%s\"", s->name.data, k->type, k->print.data, o->host_key,
-	    k->print.data);
-}
-
-/* The file has the host, but not this kind of key of it. */
-static enum pl_code
-judge_kind(const struct pl_ssh *s, const struct shown *k,
-    const char *types, struct pl_err *err)
-{
-	if (!has_rsa_sha2() && strcmp(types, "ssh-rsa") == 0)
-		return pl_fail(err, PL_EINVAL, "%s: host key unknown: %s %s; "
-		    "only its RSA key is in known-hosts-file, and this "
-		    "libssh2 (%s) cannot check that one: rsa-sha2 needs "
-		    "libssh2 1.11", s->name.data, k->type, k->print.data,
-		    libssh2_version(0));
-	return PL_OK;
-}
-
-static enum pl_code
-judge_known(const struct pl_ssh *s, const struct shown *k,
-    const struct pl_ssh_opts *o, const struct pl_buf *text,
-    struct pl_err *err)
-{
-	struct pl_known_host h = { s->host, s->port, k->key, k->len };
-	struct pl_buf advice, types;
-	enum pl_code rc = PL_OK;
-	unsigned line;
-
-	pl_buf_init(&advice, PL_LIM_LINE);
-	pl_buf_init(&types, PL_LIM_LINE);
-	shown_advice(&advice, s, k, o);
-	switch (pl_known_hosts(text->data, text->len, &h, &line, &types)) {
-	case PL_KNOWN_SAME:
-		break;
-	case PL_KNOWN_NOT:
-		rc = judge_kind(s, k, types.data, err);
-		if (rc == PL_OK)
-			rc = pl_fail(err, PL_EINVAL, "%s: host key unknown: "
-			    "%s; if it is the right one, add: %s",
-			    s->name.data, k->print.data, advice.data);
-		break;
-	case PL_KNOWN_OTHER:
-		rc = pl_fail(err, PL_EREMOTE, "%s: host key changed: %s, not "
-		    "what line %u says; if that is meant to be: %s",
-		    s->name.data, k->print.data, line, advice.data);
-		break;
-	case PL_KNOWN_REVOKED:
-		rc = pl_fail(err, PL_EREMOTE, "%s: host key revoked by line "
-		    "%u of %s: %s %s", s->name.data, line, o->known_hosts,
-		    k->type, k->print.data);
-		break;
-	}
-	pl_buf_clear(&advice);
-	pl_buf_clear(&types);
-	return rc;
-}
-
 static enum pl_code
 ssh_judge(struct pl_ssh *s, const struct pl_ssh_opts *o,
     const struct pl_buf *text, struct pl_err *err)
 {
-	struct shown k;
+	struct pl_ssh_shown k;
 	enum pl_code rc;
 
 	rc = shown_get(&k, s, err);
 	if (rc == PL_OK)
-		rc = o->host_key != NULL ? judge_pinned(s, &k, o, err) :
-		    judge_known(s, &k, o, text, err);
+		rc = pl_ssh_judge(&k, o, text, err);
 	pl_buf_clear(&k.print);
 	return rc;
 }
@@ -607,7 +513,7 @@ pl_ssh_host_keys(struct pl_buf *text, const char *host, uint16_t port,
 	const char *p = wanted[LIBSSH2_METHOD_HOSTKEY];
 	enum pl_code rc = PL_OK;
 	struct pl_ssh *s;
-	struct shown k;
+	struct pl_ssh_shown k;
 	char type[64];
 	size_t len;
 
@@ -629,7 +535,7 @@ pl_ssh_host_keys(struct pl_buf *text, const char *host, uint16_t port,
 		rc = shown_get(&k, s, err);
 		if (rc == PL_OK) {
 			pl_buf_addf(text, "%s %s\n", k.type, k.print.data);
-			shown_line(text, s, &k);
+			pl_ssh_shown_line(text, &k);
 			pl_buf_addc(text, '\n');
 		}
 		pl_buf_clear(&k.print);
@@ -648,34 +554,6 @@ pl_ssh_host_keys(struct pl_buf *text, const char *host, uint16_t port,
 }
 
 /* ---- the user ------------------------------------------------------------------ */
-
-/* Is it an RSA key?  As far as that can be told without opening it. */
-static bool
-key_is_rsa(const struct pl_secret *key)
-{
-	static const unsigned char oid[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7,
-		0x0d, 0x01, 0x01, 0x01 };
-	const char *text = pl_secret_expose(key), *from, *to;
-	struct pl_buf blob;
-	bool rsa;
-
-	if (strstr(text, "BEGIN RSA PRIVATE KEY") != NULL)
-		return true;
-	from = strstr(text, "-----\n");
-	to = strstr(text, "\n-----END");
-	if (from == NULL || to == NULL || to < from + 6)
-		return false;
-	pl_buf_init(&blob, PL_LIM_SECRET);
-	if (pl_base64_decode(&blob, from + 6, (size_t)(to - from - 6),
-	    NULL) != PL_OK)
-		pl_buf_reset(&blob);
-	/* OpenSSH's form has the public key in the clear; PKCS #8 an OID. */
-	rsa = blob.len > 0 &&
-	    (memmem(blob.data, blob.len, "\0\0\0\7ssh-rsa", 11) != NULL ||
-	    memmem(blob.data, blob.len, oid, sizeof(oid)) != NULL);
-	pl_buf_clear(&blob);
-	return rsa;
-}
 
 static enum pl_code
 auth_key(struct pl_ssh *s, const struct pl_ssh_opts *o, int64_t deadline,
@@ -700,7 +578,7 @@ auth_key(struct pl_ssh *s, const struct pl_ssh_opts *o, int64_t deadline,
 		    "%s, or it is no key that libssh2 %s reads",
 		    phrase != NULL ? "the passphrase is wrong" :
 		    "it wants a passphrase", libssh2_version(0));
-	if (!has_rsa_sha2() && key_is_rsa(o->key))
+	if (!has_rsa_sha2() && pl_ssh_key_is_rsa(o->key))
 		return pl_fail(err, PL_EAUTH, "%s: user %s: RSA key refused: "
 		    "this libssh2 (%s) signs RSA only with SHA-1, which "
 		    "servers of today do not take: rsa-sha2 needs libssh2 "

@@ -129,9 +129,9 @@ class Sshd(SftpServer):
         return (f"ListenAddress {self.address}:{self.port}\n{keys}"
                 f"PidFile none\nStrictModes no\nUsePAM yes\n"
                 f"AuthorizedKeysFile {self.path('authorized_keys')}\n"
+                f"{self.more}"      # the first word for an option counts
                 "PasswordAuthentication yes\nLogLevel VERBOSE\n"
                 "KbdInteractiveAuthentication no\nMaxStartups 100\n"
-                f"{self.more}"
                 f"Subsystem sftp {self.subsystem}\n{jail}")
 
     def start(self):

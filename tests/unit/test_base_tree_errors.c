@@ -383,7 +383,7 @@ exchanged_temporary_is_left_alone(void **state)
 	int dir;
 
 	dir = tree_walk(t, &(struct steps){ .n = 1 }, 0, NULL);
-	assert_int_equal(fresh_open(t, &new, dir), 0);
+	assert_int_equal(fresh_open(t, &new, dir, NULL), 0);
 	assert_string_not_equal(new.temp, "");
 	snprintf(sub, sizeof(sub), "swap/%s", new.temp);
 	scratch_path(path, sizeof(path), state, sub);
