@@ -187,8 +187,9 @@ account_show(const struct pl_cli *cli, const struct pl_config *c,
 	pl_json_sets(j, "provider", a->desc->name);
 	pl_json_setb(j, "enabled", a->enabled);
 	if (!cli->json)
-		pl_cli_print("account %s (%s:%u)%s\n", a->settings.account,
-		    a->file, a->line, a->enabled ? "" : " disabled");
+		pl_cli_print("account %s: %s, %s:%u%s\n", a->settings.account,
+		    a->desc->name, a->file, a->line,
+		    a->enabled ? "" : ", disabled");
 	for (size_t i = 0; i < a->settings.n; i++) {
 		pl_buf_reset(&b);
 		setting_text(&b, a, &a->settings.list[i]);

@@ -28,7 +28,8 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, host_key, print;
+	bool all, write;
+	const char *ca, *account_uri;
 
 	char **args;			/* words behind the options */
 	int nargs;
@@ -43,6 +44,9 @@ struct pl_cli {
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
 #define PL_TAKES_HOST_KEY	0x100	/* --host-key */
+#define PL_TAKES_TOP	0x20	/* --version */
+#define PL_TAKES_CHECK	0x80	/* --account-uri --write */
+#define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
 
 struct pl_command {
 	const char *name;
@@ -61,6 +65,7 @@ int pl_cli_parse(struct pl_cli *cli, const struct pl_command *cmd, int argc,
 int pl_cli_globals(struct pl_cli *cli, int *argc, char ***argv);
 void pl_cli_clear(struct pl_cli *cli);
 void pl_cli_help(const struct pl_command *cmd);
+void pl_cli_top_help(void);	/* placard.c: all commands */
 /* Says an error on standard error (and as JSON where asked) and gives the
  * exit status of its code. */
 int pl_cli_fail(const struct pl_cli *cli, const struct pl_err *err);
@@ -70,6 +75,9 @@ int pl_cli_usage(const struct pl_cli *cli, const char *fmt, ...)
 int pl_cli_config(const struct pl_cli *cli, struct pl_config **out);
 /* The jobs of the command line; a status, or -1 to go on. */
 int pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n);
+/* May these records be written at all?  A status, or -1 to go on. */
+int pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
+    const struct pl_job *jobs, size_t n);
 /* Writes to standard output; false where that failed (a status 6 then). */
 void pl_cli_print(const char *fmt, ...) PL_PRINTF(1, 2);
 void pl_cli_print_json(json_t *j);		/* keeps j */
@@ -82,6 +90,8 @@ int pl_cmd_run(struct pl_cli *cli);
 /* cmd-journal.c */
 int pl_cmd_cleanup(struct pl_cli *cli);
 int pl_cmd_list(struct pl_cli *cli);
+/* cmd-check.c */
+int pl_cmd_check(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);

@@ -407,15 +407,16 @@ account_named(const struct pl_conf_section *tree, const char *name)
 }
 
 static void
-fault_no_account(const struct pl_config *c, struct pl_faults *faults,
+fault_no_account(const struct pl_conf_section *tree, struct pl_faults *faults,
     const struct pl_conf_value *v, const char *name)
 {
-	const char **names = pl_array(c->naccounts + 1, sizeof(names[0]));
+	const char **names = pl_array(tree->nsections + 1, sizeof(names[0]));
 	const char *near;
-	size_t i;
+	size_t i, n = 0;
 
-	for (i = 0; i < c->naccounts; i++)
-		names[i] = c->accounts[i].settings.account;
+	for (i = 0; i < tree->nsections; i++)
+		if (strcmp(tree->sections[i].type, "account") == 0)
+			names[n++] = tree->sections[i].title;
 	near = pl_nearest(name, names);
 	if (near != NULL)
 		pl_fault(faults, v->file, v->line, v->key,
@@ -450,7 +451,7 @@ route_accounts(struct pl_route *r, const struct pl_config *c,
 	r->naccounts = v->n;
 	for (i = 0; i < v->n; i++) {
 		if (!account_named(c->tree, v->text[i]))
-			fault_no_account(c, faults, v, v->text[i]);
+			fault_no_account(c->tree, faults, v, v->text[i]);
 		for (k = 0; k < i; k++)
 			if (strcmp(v->text[k], v->text[i]) == 0)
 				break;

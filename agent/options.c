@@ -10,12 +10,15 @@
 
 enum opt {
 	OPT_FIRST = 256, OPT_CONFIG, OPT_JSON, OPT_QUIET, OPT_VERBOSE,
-	OPT_HELP, OPT_METHOD, OPT_DOMAIN, OPT_VALUE, OPT_TOKEN, OPT_KEYAUTH,
+	OPT_HELP, OPT_VERSION, OPT_METHOD, OPT_DOMAIN, OPT_VALUE, OPT_TOKEN, OPT_KEYAUTH,
 	OPT_NAME, OPT_PATH, OPT_CONTENT, OPT_CONTENT_FILE, OPT_ACCOUNT_URL,
 	OPT_ISSUER, OPT_POLICY, OPT_PERSIST, OPT_JOBS, OPT_ACCOUNT, OPT_TTL,
 	OPT_TIMEOUT, OPT_SERVER, OPT_RESOLVER, OPT_DRY_RUN, OPT_NO_WAIT,
-	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_HOST_KEY
+	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_CA, OPT_ACCOUNT_URI, OPT_WRITE,
+	OPT_HOST_KEY
 };
+
+#define DATA PL_TAKES_CHALLENGE | PL_TAKES_BRIEF
 
 struct opt_desc {
 	int id;
@@ -28,32 +31,22 @@ struct opt_desc {
 
 static const struct opt_desc options[] = {
 	{ OPT_METHOD, 'm', "method", "METHOD", PL_TAKES_CHALLENGE,
-	    "dns-01, http-01, dns-txt, dns-cname, http-file, ..." },
+	    "dns-01, http-01, dns-txt, ... (placard(1))" },
 	{ OPT_DOMAIN, 'd', "domain", "DOMAIN", PL_TAKES_CHALLENGE,
 	    "the domain, or *.DOMAIN" },
-	{ OPT_VALUE, 0, "value", "V", PL_TAKES_CHALLENGE,
-	    "TXT data or CNAME target" },
-	{ OPT_TOKEN, 0, "token", "T", PL_TAKES_CHALLENGE, "ACME token" },
-	{ OPT_KEYAUTH, 0, "key-authorization", "K", PL_TAKES_CHALLENGE,
-	    "ACME key authorization" },
-	{ OPT_NAME, 0, "name", "N", PL_TAKES_CHALLENGE,
-	    "owner name (dns-txt, dns-cname)" },
-	{ OPT_PATH, 0, "path", "P", PL_TAKES_CHALLENGE,
-	    "path or file name (http-file)" },
-	{ OPT_CONTENT, 0, "content", "V", PL_TAKES_CHALLENGE,
-	    "the file's octets (http-file)" },
-	{ OPT_CONTENT_FILE, 0, "content-file", "F", PL_TAKES_CHALLENGE,
-	    "a file that holds them" },
-	{ OPT_ACCOUNT_URL, 0, "account-url", "U", PL_TAKES_CHALLENGE,
-	    "ACME account (dns-account-01, dns-persist-01)" },
-	{ OPT_ISSUER, 0, "issuer", "NAME", PL_TAKES_CHALLENGE,
-	    "the CA's issuer domain name (dns-persist-01)" },
-	{ OPT_POLICY, 0, "policy", "P", PL_TAKES_CHALLENGE,
-	    "wildcard (dns-persist-01)" },
-	{ OPT_PERSIST, 0, "persist-until", "SECONDS", PL_TAKES_CHALLENGE,
-	    "Unix time (dns-persist-01)" },
+	{ OPT_VALUE, 0, "value", "V", DATA, NULL },
+	{ OPT_TOKEN, 0, "token", "T", DATA, NULL },
+	{ OPT_KEYAUTH, 0, "key-authorization", "K", DATA, NULL },
+	{ OPT_NAME, 0, "name", "N", DATA, NULL },
+	{ OPT_PATH, 0, "path", "P", DATA, NULL },
+	{ OPT_CONTENT, 0, "content", "V", DATA, NULL },
+	{ OPT_CONTENT_FILE, 0, "content-file", "F", DATA, NULL },
+	{ OPT_ACCOUNT_URL, 0, "account-url", "U", DATA, NULL },
+	{ OPT_ISSUER, 0, "issuer", "NAME", DATA, NULL },
+	{ OPT_POLICY, 0, "policy", "P", DATA, NULL },
+	{ OPT_PERSIST, 0, "persist-until", "SECONDS", DATA, NULL },
 	{ OPT_JOBS, 0, "jobs", "FILE", PL_TAKES_CHALLENGE,
-	    "jobs as JSON, or one a line; - is standard input" },
+	    "jobs as JSON, or one a line; -: stdin" },
 	{ OPT_ACCOUNT, 'a', "account", "ACCOUNT", PL_TAKES_PUBLISH,
 	    "use this account instead of the routes" },
 	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH,
@@ -68,6 +61,12 @@ static const struct opt_desc options[] = {
 	    "say what would be done" },
 	{ OPT_NO_WAIT, 0, "no-wait", NULL, PL_TAKES_NO_WAIT,
 	    "do not wait until it is visible" },
+	{ OPT_CA, 0, "ca", "DOMAIN", PL_TAKES_LOOK,
+	    "the CA that CAA must allow (letsencrypt.org)" },
+	{ OPT_ACCOUNT_URI, 0, "account-uri", "U", PL_TAKES_CHECK,
+	    "its account, for RFC 8657" },
+	{ OPT_WRITE, 0, "write", NULL, PL_TAKES_CHECK,
+	    "write and remove a marker record" },
 	{ OPT_JOB, 0, "job", "ID", PL_TAKES_JOURNAL,
 	    "what this job has published" },
 	{ OPT_OLDER, 0, "older-than", "AGE", PL_TAKES_JOURNAL,
@@ -81,6 +80,7 @@ static const struct opt_desc options[] = {
 	{ OPT_QUIET, 'q', "quiet", NULL, 0, "say less" },
 	{ OPT_VERBOSE, 'v', "verbose", NULL, 0, "say more" },
 	{ OPT_HELP, 0, "help", NULL, 0, "this text" },
+	{ OPT_VERSION, 0, "version", NULL, PL_TAKES_TOP, "the version" },
 };
 
 void
@@ -147,6 +147,23 @@ pl_cli_usage(const struct pl_cli *cli, const char *fmt, ...)
 	return PL_USAGE;
 }
 
+/* As JSON each fault is an object of its own. */
+static void
+print_faults(const struct pl_cli *cli, const char *text)
+{
+	struct pl_err err;
+	const char *end;
+
+	if (!cli->json) {
+		fputs(text, stderr);
+		return;
+	}
+	for (; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+		pl_fail(&err, PL_EINVAL, "%.*s", (int)(end - text), text);
+		pl_cli_fail(cli, &err);
+	}
+}
+
 int
 pl_cli_config(const struct pl_cli *cli, struct pl_config **out)
 {
@@ -159,15 +176,36 @@ pl_cli_config(const struct pl_cli *cli, struct pl_config **out)
 	pl_faults_init(&faults);
 	code = pl_config_load(out, cli->config, &faults, &err);
 	if (code != PL_OK && faults.n > 0) {
-		fputs(faults.text.data, stderr);
-		pl_fail(&err, PL_EINVAL, "%s", faults.text.data);
-		if (cli->json)
-			status = pl_cli_fail(cli, &err);
+		print_faults(cli, faults.text.data);
 		status = pl_code_exit(PL_EINVAL);
 	} else if (code != PL_OK)
 		status = pl_cli_fail(cli, &err);
 	pl_faults_clear(&faults);
 	return status;
+}
+
+/* The data of a challenge as a paragraph: a line each would not fit. */
+static void
+print_brief(unsigned takes)
+{
+	size_t col = 0, n;
+
+	for (size_t i = 0; i < PL_NELEM(options); i++) {
+		const struct opt_desc *o = &options[i];
+
+		if ((o->group & PL_TAKES_BRIEF) == 0 ||
+		    (o->group & takes) == 0)
+			continue;
+		n = strlen(o->name) + strlen(o->arg) + 4;
+		if (col == 0 || col + n > 78) {
+			pl_cli_print("%s    ", col == 0 ? "" : "\n");
+			col = 4;
+		}
+		pl_cli_print(" --%s %s", o->name, o->arg);
+		col += n;
+	}
+	if (col != 0)
+		pl_cli_print("\n");
 }
 
 void
@@ -179,15 +217,18 @@ pl_cli_help(const struct pl_command *cmd)
 		const struct opt_desc *o = &options[i];
 		char left[40];
 
-		if (o->group != 0 && (o->group & cmd->takes) == 0)
+		if ((o->group != 0 && (o->group & cmd->takes) == 0) ||
+		    (o->group & PL_TAKES_BRIEF) != 0)
 			continue;
+		if (o->id == OPT_JOBS)
+			print_brief(cmd->takes);
 		snprintf(left, sizeof(left), "--%s%s%s", o->name,
 		    o->arg != NULL ? " " : "", o->arg != NULL ? o->arg : "");
 		pl_cli_print("  %c%c %-28s %s\n", o->letter != 0 ? '-' : ' ',
 		    o->letter != 0 ? o->letter : ' ', left, o->help);
 	}
 	if (cmd->help != NULL)
-		pl_cli_print("\n%s", cmd->help);
+		pl_cli_print("%s", cmd->help);
 }
 
 static void
@@ -220,6 +261,27 @@ set_number(struct pl_cli *cli, int id, const char *arg)
 		cli->ttl = (uint32_t)v;
 	else if (id == OPT_PERSIST)
 		cli->ch.persist_until = v;
+	return -1;
+}
+
+static int
+add_server(struct pl_cli *cli, int id, char *arg)
+{
+	struct pl_err err;
+	char host[256];
+	uint16_t port;
+
+	pl_err_clear(&err);
+	/* A resolver may be one of DNS over HTTPS. */
+	if ((id == OPT_SERVER || strncmp(arg, "https://", 8) != 0) &&
+	    pl_hostport_parse(host, sizeof(host), &port, arg, 53, &err) !=
+	    PL_OK)
+		return pl_cli_usage(cli, "--%s: %s", id == OPT_SERVER ?
+		    "server" : "resolver", err.text);
+	if (id == OPT_SERVER)
+		add_text(&cli->servers, &cli->nservers, arg);
+	else
+		add_text(&cli->resolvers, &cli->nresolvers, arg);
 	return -1;
 }
 
@@ -264,18 +326,24 @@ take(struct pl_cli *cli, const struct pl_command *cmd, int id, char *arg)
 	case OPT_JOBS: cli->jobs = arg; break;
 	case OPT_ACCOUNT: cli->account = arg; break;
 	case OPT_SERVER:
-		add_text(&cli->servers, &cli->nservers, arg);
-		break;
 	case OPT_RESOLVER:
-		add_text(&cli->resolvers, &cli->nresolvers, arg);
-		break;
+		return add_server(cli, id, arg);
 	case OPT_DRY_RUN: cli->dry_run = true; break;
 	case OPT_NO_WAIT: cli->no_wait = true; break;
 	case OPT_JOB: cli->job = arg; break;
+	case OPT_CA: cli->ca = arg; break;
+	case OPT_ACCOUNT_URI: cli->account_uri = arg; break;
+	case OPT_WRITE: cli->write = true; break;
 	case OPT_ALL: cli->all = true; break;
 	case OPT_HOST_KEY: cli->host_key = true; break;
 	case OPT_HELP:
-		pl_cli_help(cmd);
+		if (cmd->run == NULL)
+			pl_cli_top_help();
+		else
+			pl_cli_help(cmd);
+		return 0;
+	case OPT_VERSION:
+		pl_cli_print("placard " PL_VERSION "\n");
 		return 0;
 	case OPT_PERSIST:
 		cli->has_challenge = true;
@@ -358,8 +426,8 @@ pl_cli_parse(struct pl_cli *cli, const struct pl_command *cmd, int argc,
 int
 pl_cli_globals(struct pl_cli *cli, int *argc, char ***argv)
 {
-	static const struct pl_command top = { "placard", "", "", 0, 0, -1,
-		NULL, NULL };
+	static const struct pl_command top = { "placard", "", "",
+		PL_TAKES_TOP, 0, -1, NULL, NULL };
 	int status;
 
 	status = parse(cli, &top, *argc, *argv, "+");
@@ -447,4 +515,56 @@ pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n)
 	/* Whatever is wrong with it, it is the job file. */
 	err.code = PL_EINVAL;
 	return pl_cli_fail(cli, &err);
+}
+
+/* Names that any account may write, all together. */
+static const char **
+all_patterns(const struct pl_config *c)
+{
+	const char **list = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->naccounts; i++) {
+		char **p = c->accounts[i].allow_names;
+
+		for (; p != NULL && *p != NULL; p++) {
+			list = pl_grow(list, n + 2, sizeof(*list));
+			list[n++] = *p;
+			list[n] = NULL;
+		}
+	}
+	return list;
+}
+
+int
+pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
+    const struct pl_job *jobs, size_t n)
+{
+	const char **patterns = all_patterns(c);
+	struct pl_err err;
+	int status = -1;
+
+	for (size_t i = 0; i < n && status == -1; i++) {
+		for (size_t k = 0; k < jobs[i].n && status == -1; k++) {
+			const struct pl_challenge *ch = &jobs[i].challenges[k];
+
+			pl_err_clear(&err);
+			if (ch->kind == PL_NOTHING || pl_record_allowed(
+			    ch->kind, ch->record, ch->value, ch->value_len,
+			    ch->method == PL_DNS_TXT_TOKEN, patterns, &err) ==
+			    PL_OK)
+				continue;
+			err.code = PL_EINVAL;
+			if (cli->jobs == NULL) {
+				status = pl_cli_usage(cli, "%s", err.text);
+				break;
+			}
+			pl_prefix(&err, "%s: job %s: challenges[%zu].%s",
+			    cli->jobs, jobs[i].id, k,
+			    ch->kind == PL_FILE ? "path" : "name");
+			status = pl_cli_fail(cli, &err);
+		}
+	}
+	free(patterns);
+	return status;
 }

@@ -78,6 +78,28 @@ hello(struct server *s, const struct pl_provider *const *table,
 	return reply(s, PL_MSG_READY, &b);
 }
 
+/* Shows the provider all names of a call before they are asked one by one;
+ * reads them from a copy of the cursor. */
+static void
+serve_prime(struct server *s, const struct pl_call *call, struct pl_cursor c,
+    uint32_t n)
+{
+	const char **names;
+
+	if (s->provider->prime == NULL || n < 2)
+		return;
+	names = pl_array(n, sizeof(*names));
+	for (uint32_t i = 0; i < n; i++) {
+		names[i] = pl_get_str(&c);
+		if (c.bad || names[i] == NULL) {
+			free(names);
+			return;
+		}
+	}
+	s->provider->prime(s->self, call, names, n);
+	free(names);
+}
+
 static enum pl_code
 serve_scope(struct server *s, struct pl_cursor *c)
 {
@@ -93,6 +115,8 @@ serve_scope(struct server *s, struct pl_cursor *c)
 	pl_buf_init(&b, PL_LIM_FRAME);
 	pl_put_u32(&b, id);
 	pl_put_u32(&b, n);
+	if (!c->bad)
+		serve_prime(s, &call, *c, n);
 	for (uint32_t i = 0; i < n; i++) {
 		name = pl_get_str(c);
 		if (c->bad || name == NULL) {

@@ -291,9 +291,7 @@ void pl_tree_close(struct pl_tree *t);
  * same octets were there already (success, nothing touched); other octets
  * there: PL_EREMOTE.  *made counts how many directories, from the deepest
  * up, this call made.  uid/gid (-1: leave) are set on the file before it
- * appears, and on directories made.  temp (NULL: drawn here): the temporary
- * name, where the file system needs one; what a killed try left under it is
- * replaced.
+ * appears, and on directories made.
  */
 struct pl_tree_file {
 	const char *path;
@@ -301,11 +299,7 @@ struct pl_tree_file {
 	size_t len;
 	unsigned mode, dirmode;
 	int64_t uid, gid;
-	const char *temp;
 };
-/* Draws a temporary name; PL_TREE_TEMP octets with its NUL. */
-#define PL_TREE_TEMP 22
-void pl_tree_temp(char out[PL_TREE_TEMP]);
 enum pl_code pl_tree_put(struct pl_tree *t, const struct pl_tree_file *f,
     bool *existed, unsigned *made, struct pl_err *err);
 /*
@@ -321,13 +315,14 @@ enum pl_code pl_tree_remove(struct pl_tree *t, const char *path,
 enum pl_code pl_tree_same(struct pl_tree *t, const char *path,
     const void *data, size_t len, bool *same, bool *differs,
     struct pl_err *err);
-/* Removes what a killed pl_tree_put left beside `path` under its temporary
- * name; one that pl_tree_temp cannot have drawn: PL_EINVAL. */
-enum pl_code pl_tree_discard(struct pl_tree *t, const char *path,
-    const char *temp, struct pl_err *err);
-/* How many directories above `path` are missing, from the deepest up. */
-unsigned pl_tree_missing(struct pl_tree *t, const char *path);
-/* Does the directory of `path` hold nothing else? */
+/*
+ * How many directories above the file pl_tree_put would make now.  Written
+ * down before the put, it lets who comes after a crash remove them.
+ */
+enum pl_code pl_tree_missing(struct pl_tree *t, const char *path,
+    unsigned *dirs, struct pl_err *err);
+/* Does the directory of `path` hold nothing else?  False where it cannot be
+ * listed. */
 bool pl_tree_alone(struct pl_tree *t, const char *path);
 /* Can files be made below `path` (which need not exist)?  Leaves nothing. */
 enum pl_code pl_tree_writable(struct pl_tree *t, const char *path,

@@ -33,7 +33,8 @@ pl_secret_new(const void *p, size_t n)
 	open = (sizeof(*s) + n + 1 + page - 1) / page * page;
 	s = mmap(NULL, open + page, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s == MAP_FAILED || mprotect((char *)s + open, page, PROT_NONE) != 0) {
+	if (s == MAP_FAILED ||
+	    mprotect((char *)s + open, page, PROT_NONE) != 0) {
 		static const char line[] = "placard: no memory for a secret\n";
 		ssize_t done = write(2, line, sizeof(line) - 1);
 

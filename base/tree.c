@@ -23,14 +23,17 @@
 #define MAX_DEPTH 64
 #define TRIES 16	/* rounds against somebody who changes the tree */
 #define TEMP ".placard-"
-#define TEMP_TAIL 12	/* random characters behind it */
+#define TAIL 12			/* random characters behind TEMP */
 
 struct pl_tree {
 	int root;
 	char *path;
 	bool no_openat2;	/* learnt on the way: what is missing here */
 	bool no_tmpfile;
+	bool has_tmpfile;
 	bool no_rename2;
+	dev_t swept_dev;	/* the directory that was swept last */
+	ino_t swept_ino;
 };
 
 /* A path below the root, parted into its components. */
@@ -319,7 +322,7 @@ file_fill(int fd, const char *p, size_t n)
 
 struct fresh {
 	int fd;
-	char temp[PL_TREE_TEMP];	/* "" where it has no name yet */
+	char temp[sizeof(TEMP) + TAIL];	/* "" where it has no name yet */
 };
 
 static bool
@@ -332,46 +335,26 @@ fresh_is(const struct fresh *new, int dir, const char *name)
 	    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-void
-pl_tree_temp(char out[PL_TREE_TEMP])
-{
-	memcpy(out, TEMP, sizeof(TEMP));
-	pl_random_name(out + sizeof(TEMP) - 1, TEMP_TAIL);
-}
-
-/* Could pl_tree_temp have drawn it? */
-static bool
-is_temp(const char *s)
-{
-	return strlen(s) == PL_TREE_TEMP - 1 &&
-	    strncmp(s, TEMP, sizeof(TEMP) - 1) == 0 &&
-	    strspn(s + sizeof(TEMP) - 1,
-	    "abcdefghijklmnopqrstuvwxyz0123456789") == TEMP_TAIL;
-}
-
 static int
-fresh_open(struct pl_tree *t, struct fresh *new, int dir, const char *temp)
+fresh_open(struct pl_tree *t, struct fresh *new, int dir)
 {
+	char tail[TAIL + 1];
+
 	new->temp[0] = '\0';
 	if (!t->no_tmpfile) {
 		new->fd = step_open(t, dir, ".", O_WRONLY | O_TMPFILE);
-		if (new->fd >= 0)
+		if (new->fd >= 0) {
+			t->has_tmpfile = true;
 			return 0;
+		}
 		if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
 			return -1;
 		t->no_tmpfile = true;
 	}
-	if (temp != NULL && is_temp(temp))
-		memcpy(new->temp, temp, PL_TREE_TEMP);
-	else
-		pl_tree_temp(new->temp);
-	for (int i = 0; i < 2 && new->fd < 0; i++) {
-		new->fd = openat(dir, new->temp, O_WRONLY | O_CREAT | O_EXCL |
-		    O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (new->fd >= 0 || errno != EEXIST ||
-		    unlinkat(dir, new->temp, 0) != 0)
-			break;
-	}
+	pl_random_name(tail, TAIL);
+	snprintf(new->temp, sizeof(new->temp), TEMP "%s", tail);
+	new->fd = openat(dir, new->temp, O_WRONLY | O_CREAT | O_EXCL |
+	    O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (new->fd < 0)
 		new->temp[0] = '\0';
 	return new->fd < 0 ? -1 : 0;
@@ -442,7 +425,7 @@ fresh_place(struct pl_tree *t, int dir, const char *name,
 	struct fresh new = { .fd = -1 };
 	int rc = -1;
 
-	if (fresh_open(t, &new, dir, f->temp) != 0 ||
+	if (fresh_open(t, &new, dir) != 0 ||
 	    file_fill(new.fd, f->data, f->len) != 0 ||
 	    step_owner(new.fd, f->uid, f->gid) != 0 ||
 	    fchmod(new.fd, (mode_t)f->mode & 07777) != 0 ||
@@ -459,6 +442,61 @@ fresh_place(struct pl_tree *t, int dir, const char *name,
 out:
 	fresh_close(&new, dir);
 	return rc;
+}
+
+static bool
+temp_name(const char *name)
+{
+	size_t n = strlen(TEMP);
+
+	return strncmp(name, TEMP, n) == 0 && strlen(name) == n + TAIL &&
+	    strspn(name + n, "abcdefghijklmnopqrstuvwxyz0123456789") == TAIL;
+}
+
+static void
+sweep_entries(int dir, DIR *list)
+{
+	struct dirent *e;
+	struct stat st;
+
+	while ((e = readdir(list)) != NULL)
+		if (temp_name(e->d_name) &&
+		    fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			(void)unlinkat(dir, e->d_name, 0);
+}
+
+/*
+ * Where files need a temporary name first, a kill may have left one: they
+ * go, once for each directory.  Who is using one at this moment is told
+ * ENOENT and begins anew.
+ */
+static void
+tree_sweep(struct pl_tree *t, int dir)
+{
+	struct fresh probe = { .fd = -1 };
+	struct stat st;
+	DIR *list;
+	int fd;
+
+	if (!t->has_tmpfile && !t->no_tmpfile) {
+		(void)fresh_open(t, &probe, dir);
+		fresh_close(&probe, dir);
+	}
+	if (!t->no_tmpfile || fstat(dir, &st) != 0 ||
+	    (st.st_dev == t->swept_dev && st.st_ino == t->swept_ino))
+		return;
+	fd = step_open(t, dir, ".", O_RDONLY | O_DIRECTORY);
+	list = fd >= 0 ? fdopendir(fd) : NULL;
+	if (list == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	sweep_entries(dir, list);
+	closedir(list);
+	t->swept_dev = st.st_dev;
+	t->swept_ino = st.st_ino;
 }
 
 /* ---- the door ---- */
@@ -625,11 +663,14 @@ pl_tree_remove(struct pl_tree *t, const char *path, const void *data,
 	if (code != PL_OK)
 		goto out;
 	dir = tree_walk(t, &st, st.n - 1, NULL);
-	if (dir >= 0)
+	if (dir >= 0) {
+		/* First: a leftover may be our file's second hard link. */
+		tree_sweep(t, dir);
 		there = file_look(t, dir, st.at[st.n - 1], data, len, &fd,
 		    &info);
-	else if (errno != ENOENT && errno != ENOTDIR)
+	} else if (errno != ENOENT && errno != ENOTDIR) {
 		there = FAULT;
+	}
 	switch (there) {
 	case NOTHING:
 	case OTHER:
@@ -689,51 +730,32 @@ out:
 }
 
 enum pl_code
-pl_tree_discard(struct pl_tree *t, const char *path, const char *temp,
+pl_tree_missing(struct pl_tree *t, const char *path, unsigned *dirs,
     struct pl_err *err)
 {
 	struct steps st;
 	enum pl_code code;
-	int dir = -1;
+	size_t n;
+	int dir;
 
+	*dirs = 0;
 	code = steps_part(&st, path, err);
-	if (code == PL_OK && !is_temp(temp))
-		code = pl_fail(err, PL_EINVAL, "%s: not a temporary name",
-		    temp);
 	if (code != PL_OK)
 		goto out;
-	dir = tree_walk(t, &st, st.n - 1, NULL);
-	if ((dir < 0 || unlinkat(dir, temp, 0) != 0) && errno != ENOENT &&
-	    errno != ENOTDIR)
+	for (n = st.n - 1;; n--) {
+		dir = tree_walk(t, &st, n, NULL);
+		if (dir >= 0 || errno != ENOENT || n == 0)
+			break;
+	}
+	if (dir < 0) {
 		code = tree_fail(t, path, errno, err);
-	else if (dir >= 0)
-		(void)step_sync(dir);
+		goto out;
+	}
+	close(dir);
+	*dirs = (unsigned)(st.n - 1 - n);
 out:
-	if (dir >= 0)
-		close(dir);
 	steps_clear(&st);
 	return code;
-}
-
-unsigned
-pl_tree_missing(struct pl_tree *t, const char *path)
-{
-	struct steps st;
-	unsigned n = 0;
-	int dir = -1;
-
-	if (steps_part(&st, path, NULL) == PL_OK) {
-		while (n + 1 < st.n) {
-			dir = tree_walk(t, &st, st.n - 1 - n, NULL);
-			if (dir >= 0 || errno != ENOENT)
-				break;
-			n++;
-		}
-	}
-	if (dir >= 0)
-		close(dir);
-	steps_clear(&st);
-	return n;
 }
 
 bool
@@ -786,7 +808,7 @@ pl_tree_writable(struct pl_tree *t, const char *path, struct pl_err *err)
 		if (dir >= 0 || errno != ENOENT || n == 0)
 			break;
 	}
-	if (dir < 0 || fresh_open(t, &new, dir, NULL) != 0)
+	if (dir < 0 || fresh_open(t, &new, dir) != 0)
 		code = tree_fail(t, path, errno, err);
 	fresh_close(&new, dir);
 out:

@@ -211,24 +211,17 @@ file_note_dirs(struct file *f, const char *path, unsigned made)
 	return ours;
 }
 
-/* ---- handles ---------------------------------------------------------------- */
-
-/* "DIRS" or "DIRS TEMP": directories to remove when they are empty, from the
- * deepest up; the temporary name, until the file has its own. */
-struct handle {
-	unsigned dirs;
-	char temp[PL_TREE_TEMP];	/* or "" */
-};
-
-static void
-handle_parse(struct handle *h, const char *text)
+/* A handle is how many directories to remove when they are empty, from the
+ * deepest up.  Without one they may be somebody else's: they stay. */
+static unsigned
+handle_dirs(const char *handle)
 {
-	*h = (struct handle){ .dirs = 0 };
-	if (text == NULL || text[0] < '0' || text[0] > '2')
-		return;
-	h->dirs = (unsigned)(text[0] - '0');
-	if (text[1] == ' ' && strlen(text + 2) < sizeof(h->temp))
-		memcpy(h->temp, text + 2, strlen(text + 2) + 1);
+	int64_t dirs;
+
+	if (handle == NULL ||
+	    pl_int_parse(&dirs, handle, 0, 2, NULL) != PL_OK)
+		return 0;
+	return (unsigned)dirs;
 }
 
 /* ---- the web.config ------------------------------------------------------------ */
@@ -284,7 +277,7 @@ file_look(struct file *f, const char *path, const struct pl_change *c,
     struct pl_outcome *out, struct pl_err *err)
 {
 	bool same, differs;
-	char temp[PL_TREE_TEMP];
+	unsigned dirs = 0;
 	enum pl_code rc;
 
 	rc = pl_tree_same(f->tree, path, c->value, c->value_len, &same,
@@ -293,11 +286,11 @@ file_look(struct file *f, const char *path, const struct pl_change *c,
 		return rc;
 	out->was = same ? PL_WAS_PRESENT : PL_WAS_ABSENT;
 	/* What an add would make, for who cleans up behind a kill. */
-	pl_tree_temp(temp);
 	if (!same)
-		snprintf(out->handle, sizeof(out->handle), "%u %s",
-		    pl_tree_missing(f->tree, path), temp);
-	return PL_OK;
+		rc = pl_tree_missing(f->tree, path, &dirs, err);
+	if (!same && rc == PL_OK)
+		snprintf(out->handle, sizeof(out->handle), "%u", dirs);
+	return rc;
 }
 
 static enum pl_code
@@ -307,14 +300,10 @@ file_add(struct file *f, const char *path, const struct pl_change *c,
 	struct pl_tree_file put = { .path = path, .data = c->value,
 		.len = c->value_len, .mode = f->mode, .dirmode = f->dirmode,
 		.uid = f->uid, .gid = f->gid };
-	unsigned made = 0;
-	struct handle h;
+	unsigned made = 0, dirs = handle_dirs(c->handle);
 	bool existed;
 	enum pl_code rc;
 
-	handle_parse(&h, c->handle);
-	if (h.temp[0] != '\0')
-		put.temp = h.temp;
 	rc = pl_tree_put(f->tree, &put, &existed, &made, err);
 	if (rc == PL_OK && f->web_config)
 		rc = web_add(f, path, err);
@@ -324,24 +313,18 @@ file_add(struct file *f, const char *path, const struct pl_change *c,
 	made = file_note_dirs(f, path, made);
 	/* What was missing at the look, an earlier try of ours may have made. */
 	snprintf(out->handle, sizeof(out->handle), "%u",
-	    made > h.dirs ? made : h.dirs);
+	    made > dirs ? made : dirs);
 	return PL_OK;
 }
 
-/* Without a handle the directories may be somebody else's: they stay. */
 static enum pl_code
 file_del(struct file *f, const char *path, const struct pl_change *c,
     struct pl_err *err)
 {
-	enum pl_code rc = PL_OK;
-	struct handle h;
 	bool gone;
 
-	handle_parse(&h, c->handle);
-	if (h.temp[0] != '\0')
-		rc = pl_tree_discard(f->tree, path, h.temp, err);
-	return rc != PL_OK ? rc : pl_tree_remove(f->tree, path, c->value,
-	    c->value_len, 0, &gone, err);
+	return pl_tree_remove(f->tree, path, c->value, c->value_len, 0, &gone,
+	    err);
 }
 
 /* Directories go when all files of the call have gone: they may share some,
@@ -350,15 +333,14 @@ static void
 file_prune(struct file *f, const struct pl_change *c)
 {
 	const char *path = c->name + 1;
-	struct handle h;
+	unsigned dirs = handle_dirs(c->handle);
 	bool gone;
 
-	handle_parse(&h, c->handle);
 	if (f->web_config)
 		web_del(f, path);
-	if (h.dirs > 0)
+	if (dirs > 0)
 		(void)pl_tree_remove(f->tree, path, c->value, c->value_len,
-		    h.dirs, &gone, NULL);
+		    dirs, &gone, NULL);
 }
 
 static enum pl_code
@@ -369,8 +351,8 @@ file_change(struct file *f, const struct pl_change *c,
 	enum pl_code rc;
 
 	if (c->kind != PL_FILE)
-		return pl_fail(err, PL_EINVAL, "%s: %s records are not for "
-		    "files", c->name, pl_kind_name(c->kind));
+		return pl_fail(err, PL_EINVAL, "%s: a record cannot be "
+		    "published as a file", c->name);
 	rc = pl_record_allowed(c->kind, c->name, c->value, c->value_len,
 	    false, NULL, err);
 	if (rc != PL_OK)

@@ -38,7 +38,7 @@ rfc2136_forget(struct known *k)
 	k->values = NULL;
 	k->nvalues = 0;
 	k->target = NULL;
-	k->dname = false;
+	k->dname = k->sure = false;
 	k->state = KNOWN_NOT;
 }
 
@@ -569,29 +569,51 @@ look_sweep(struct rfc2136 *self, int64_t deadline, const char *zone,
 	return code;
 }
 
+/* Asks about them, or sweeps where they are many. */
+static enum pl_code
+look_new(struct rfc2136 *self, int64_t deadline, const char *zone,
+    struct names *l, struct pl_err *err)
+{
+	struct names ask = { NULL, 0 };
+	enum pl_code code;
+
+	if (l->n <= LOOK_FEW || self->no_bare) {
+		rfc2136_ask(self, deadline, l);
+		return PL_OK;
+	}
+	code = look_sweep(self, deadline, zone, l, &ask, err);
+	if (code == PL_OK && ask.n > 0)
+		rfc2136_ask(self, deadline, &ask);
+	free(ask.k);
+	return code;
+}
+
 enum pl_code
 rfc2136_look(struct rfc2136 *self, int64_t deadline, const char *zone,
     const struct names *l, struct pl_err *err)
 {
-	struct names ask = { NULL, 0 }, sure = { NULL, 0 };
+	struct names new = { NULL, 0 }, doubt = { NULL, 0 };
 	enum pl_code code = PL_OK;
+	struct known *k;
 	size_t i;
 
-	if (l->n > LOOK_FEW && !self->no_bare)
-		code = look_sweep(self, deadline, zone, l, &ask, err);
-	else
-		for (i = 0; i < l->n; i++)
-			rfc2136_names_add(&ask, l->k[i]);
-	if (code == PL_OK && ask.n > 0)
-		rfc2136_ask(self, deadline, &ask);
-	for (i = 0; i < ask.n; i++)
-		if (ask.k[i]->state == KNOWN_SET ||
-		    (ask.k[i]->state == KNOWN_ALIAS && !ask.k[i]->dname))
-			rfc2136_names_add(&sure, ask.k[i]);
+	for (i = 0; i < l->n; i++)
+		if (l->k[i]->state == KNOWN_NOT)
+			rfc2136_names_add(&new, l->k[i]);
+	if (new.n > 0)
+		code = look_new(self, deadline, zone, &new, err);
+	for (i = 0; i < l->n && code == PL_OK; i++) {
+		k = l->k[i];
+		k->sure |= k->dname || self->no_bare;
+		if ((k->state == KNOWN_SET || k->state == KNOWN_ALIAS) &&
+		    !k->sure)
+			rfc2136_names_add(&doubt, k);
+	}
 	if (code == PL_OK)
-		code = sift(self, deadline, zone, sure.k, sure.n, err);
-	free(ask.k);
-	free(sure.k);
+		code = sift(self, deadline, zone, doubt.k, doubt.n, err);
+	for (i = 0; i < doubt.n && code == PL_OK; i++)
+		doubt.k[i]->sure = true;
+	free(new.k);
+	free(doubt.k);
 	return code;
 }
-

@@ -272,9 +272,11 @@ work_look(struct work *w, int64_t age)
 
 	for (i = 0; i < w->ngroups; i++) {
 		g = &w->groups[i];
-		if (g->first != NO_MORE && g->adds &&
-		    (g->k->state == KNOWN_NOT ||
-		    pl_mono_ms() - g->k->seen > age))
+		if (g->first == NO_MORE || !g->adds)
+			continue;
+		if (pl_mono_ms() - g->k->seen > age)
+			rfc2136_forget(g->k);
+		if (g->k->state == KNOWN_NOT || !g->k->sure)
 			rfc2136_names_add(&l, g->k);
 	}
 	pl_err_clear(&err);
@@ -659,6 +661,8 @@ rfc2136_apply(void *ctx, const struct pl_call *call, const char *scope,
 			;
 	free(w.next);
 	free(w.groups);
+	if (first.code == PL_EUNDONE)	/* its message was never sent */
+		first.code = PL_ENET;
 	if (first.code != PL_OK && err != NULL)
 		*err = first;
 	return first.code;

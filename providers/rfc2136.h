@@ -33,6 +33,7 @@ struct known {
 	int64_t zone_seen;
 	enum known_state state;
 	int64_t seen;
+	bool sure;			/* SET, ALIAS: no wildcard's */
 	uint32_t ttl;			/* SET */
 	struct known_value *values;	/* SET */
 	size_t nvalues;
@@ -74,7 +75,8 @@ enum pl_code rfc2136_peer(struct rfc2136 *self, struct pl_err *err);
 /* Finds the zones of all names that are not known yet. */
 enum pl_code rfc2136_resolve(struct rfc2136 *self, int64_t deadline,
     const char *const *names, size_t n, struct pl_err *err);
-/* Learns the state of these names.  PL_OK: each entry tells of itself. */
+/* Learns the state of these names where it is not known or not sure.
+ * PL_OK: each entry tells of itself. */
 enum pl_code rfc2136_look(struct rfc2136 *self, int64_t deadline,
     const char *zone, const struct names *l, struct pl_err *err);
 

@@ -944,8 +944,8 @@ item_init(struct sftp *f, struct item *it, const struct pl_change *c,
 	*it = (struct item){ .c = c, .out = out };
 	pl_err_clear(&err);
 	if (c->kind != PL_FILE)
-		pl_fail(&err, PL_EINVAL, "%s: %s records are not for files",
-		    c->name, pl_kind_name(c->kind));
+		pl_fail(&err, PL_EINVAL, "%s: a record cannot be published "
+		    "as a file", c->name);
 	else
 		(void)pl_record_allowed(c->kind, c->name, c->value,
 		    c->value_len, false, NULL, &err);

@@ -43,28 +43,61 @@ pl_faults_clear(struct pl_faults *f)
 	f->n = 0;
 }
 
+/* The line that a fault's text names, where it is one of this file. */
+static unsigned long
+fault_line(const char *text, const char *file)
+{
+	size_t n = strlen(file);
+
+	if (strncmp(text, file, n) != 0 || text[n] != ':')
+		return 0;
+	return strtoul(text + n + 1, NULL, 10);
+}
+
+/* Where a fault goes: before those of later lines of the same file. */
+static size_t
+fault_place(const struct pl_faults *f, const char *file, unsigned line)
+{
+	const char *p = f->text.data;
+
+	for (; line > 0 && *p != '\0'; p = strchr(p, '\n') + 1)
+		if (fault_line(p, file) > line)
+			return (size_t)(p - f->text.data);
+	return f->text.len;
+}
+
 void
 pl_fault(struct pl_faults *f, const char *file, unsigned line,
     const char *key, const char *fmt, ...)
 {
-	struct pl_buf part;
+	struct pl_buf part, all;
+	size_t place, i;
 	va_list ap;
 
 	if (++f->n > CONF_FAULTS)
 		return;
 	pl_buf_init(&part, PL_LIM_LINE);
+	pl_buf_init(&all, f->text.limit);
 	va_start(ap, fmt);
 	pl_buf_vaddf(&part, fmt, ap);
 	va_end(ap);
-	pl_buf_adds(&f->text, file);
+	for (i = 0; i < part.len; i++)
+		if ((unsigned char)part.data[i] < 0x20 || part.data[i] == 0x7f)
+			part.data[i] = '?';
+	place = fault_place(f, file, line);
+	pl_buf_add(&all, f->text.data, place);
+	pl_buf_adds(&all, file);
 	if (line > 0)
-		pl_buf_addf(&f->text, ":%u", line);
-	pl_buf_adds(&f->text, ": ");
+		pl_buf_addf(&all, ":%u", line);
+	pl_buf_adds(&all, ": ");
 	if (key != NULL)
-		pl_buf_addf(&f->text, "%s: ", key);
-	pl_buf_adds(&f->text, part.failed ? "wrong" : part.data);
-	pl_buf_addc(&f->text, '\n');
+		pl_buf_addf(&all, "%s: ", key);
+	pl_buf_adds(&all, part.failed ? "wrong" : part.data);
+	pl_buf_addc(&all, '\n');
+	pl_buf_adds(&all, f->text.data + place);
 	pl_buf_clear(&part);
+	pl_buf_clear(&f->text);
+	f->text = all;
 }
 
 /* ---- words that are nearly right --------------------------------------- */

@@ -788,6 +788,20 @@ tsig_mac_fits(const struct pl_tsig *t, const unsigned char *msg,
 	return pl_same_octets(sum, r->mac, r->maclen);
 }
 
+/* An answer without TSIG can at most claim a failure. */
+static enum pl_code
+tsig_none(const unsigned char *msg, size_t n, unsigned *error,
+    struct pl_err *err)
+{
+	unsigned rcode = n < DNS_HEAD ? 0 : msg[3] & 15;
+
+	if (rcode == PL_DNS_NOERROR || rcode == PL_DNS_NXDOMAIN)
+		return pl_fail(err, PL_EPROTO, "answer: it is not signed");
+	*error = rcode;
+	return pl_fail(err, PL_EAUTH, "answer: it is not signed, and says %s",
+	    pl_dns_rcode_name(rcode));
+}
+
 enum pl_code
 pl_tsig_check(const struct pl_tsig *t, const unsigned char *msg, size_t n,
     const struct pl_tsig_mac *request, int64_t now, unsigned *error,
@@ -799,7 +813,7 @@ pl_tsig_check(const struct pl_tsig *t, const unsigned char *msg, size_t n,
 	*error = 0;
 	*skew = 0;
 	if (!tsig_find(msg, n, &r))
-		return pl_fail(err, PL_EPROTO, "answer: it is not signed");
+		return tsig_none(msg, n, error, err);
 	if (r.nlen != t->nlen || memcmp(r.name, t->name, t->nlen) != 0)
 		return pl_fail(err, PL_EPROTO,
 		    "answer: it is signed with another key");

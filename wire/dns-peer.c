@@ -4,8 +4,8 @@
 /*
  * One DNS server, spoken to in blocking exchanges.
  *
- * An exchange starts over UDP, from a connected socket of its own, so that
- * the kernel picks a random port and lets no other source through.  It is
+ * An exchange starts over UDP, from a connected socket (without a key: one of
+ * its own), so that the kernel picks a random port and lets no other source through.  It is
  * repeated after PEER_FIRST_MS and twice that, at the server's addresses in turn,
  * and goes to TCP when the answer is truncated, when PEER_STRAYS answers did not
  * fit, when the answer claims a TSIG error without a signature, and when UDP
@@ -14,13 +14,16 @@
  * the next call.
  *
  * What is believed: an answer that fits the question and, where the peer
- * has a key, is signed.  The one exception is a failure: a TSIG error that
- * arrives unsigned over TCP, which is how servers tell that they do
- * not know the key.  Over TCP, anything that does not fit ends the connection.
+ * has a key, is signed.  The one exception is a failure that arrives unsigned
+ * over TCP: a TSIG error, which is how servers tell that they do not know
+ * the key, and an rcode in answer to a question, as knotd tells that it has no such
+ * zone.  Over TCP, anything that does not fit ends the connection.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,8 +90,7 @@ pl_dns_peer_open(struct pl_dns_peer **out, const char *host, uint16_t port,
 
 	*out = NULL;
 	(void)snprintf(service, sizeof(service), "%u", (unsigned)port);
-	rc = getaddrinfo(host, service, &hints, &list);
-	if (rc != 0)
+	if ((rc = getaddrinfo(host, service, &hints, &list)) != 0)
 		return pl_fail(err, rc == EAI_AGAIN ? PL_ENET : PL_EINVAL,
 		    "server %s: %s", host, gai_strerror(rc));
 
@@ -171,9 +173,8 @@ letter_judge(struct pl_dns_peer *p, const struct letter *l,
 	    error, &skew, err);
 	if (code == PL_OK && *error != 0)
 		p->skew = skew;
-	if (code == PL_EAUTH)
-		return PEER_CLAIM;
-	return code == PL_OK ? PEER_OURS : PEER_STRAY;
+	return code == PL_OK ? PEER_OURS :
+	    code == PL_EAUTH ? PEER_CLAIM : PEER_STRAY;
 }
 
 /* ---- TCP ------------------------------------------------------------- */
@@ -192,12 +193,14 @@ tcp_connect(const struct peer_addr *to, int64_t deadline)
 {
 	struct pollfd pfd = { .events = POLLOUT };
 	socklen_t len = sizeof(int);
-	int fd, sys = 0;
+	int fd, sys = 0, on = 1;
 
 	fd = socket(to->sa.ss_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
+	/* Nothing waits for an ACK. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, (const struct sockaddr *)&to->sa, to->len) == 0)
 		return fd;
 	sys = errno;
@@ -376,9 +379,13 @@ post_read(struct post *t, struct pl_err *err)
 {
 	enum pl_code code = PL_OK;
 	unsigned char chunk[16384], *p;
+	int on = 1;
 	ssize_t k;
 	size_t len;
 
+	/* named holds its next answer back for an ACK, up to 40 ms. */
+	(void)setsockopt(t->p->tcp, IPPROTO_TCP, TCP_QUICKACK, &on,
+	    sizeof(on));
 	k = recv(t->p->tcp, chunk, sizeof(chunk), 0);
 	if (k < 0 && (errno == EAGAIN || errno == EINTR))
 		return PL_OK;
@@ -386,8 +393,7 @@ post_read(struct post *t, struct pl_err *err)
 		return pl_fail_sys(err, PL_ENET, errno, "%s: read",
 		    t->p->name);
 	if (k == 0)
-		return pl_fail(err, PL_ENET,
-		    "%s: closed the connection without an answer",
+		return pl_fail(err, PL_ENET, "%s: hung up without an answer",
 		    t->p->name);
 	pl_buf_add(&t->in, chunk, (size_t)k);
 	while (code == PL_OK && t->in.len >= 2) {
@@ -407,9 +413,8 @@ post_turn(struct post *t, int64_t deadline, struct pl_err *err)
 	struct pollfd pfd = { .fd = t->p->tcp, .events = POLLIN };
 	enum pl_code code = post_fill(t, err);
 
-	if (code != PL_OK)
-		return code;
-	code = post_write(t, err);
+	if (code == PL_OK)
+		code = post_write(t, err);
 	if (code != PL_OK)
 		return code;
 	if (post_unsent(t) != NULL)
@@ -473,16 +478,24 @@ struct asking {
 	unsigned type;
 	size_t n, next, open, answered;
 	int64_t deadline;
-	/* Takes what became of question i; may empty m by taking its content. */
+	struct pl_dns_msg *take;	/* keeps the one answer; NULL: done() */
 	void (*done)(void *ctx, size_t i, enum pl_code code,
-	    struct pl_dns_msg *m);
+	    const struct pl_dns_msg *m);
 	void *ctx;
 	enum pl_code code;		/* of the call */
 	bool dead;			/* nobody answers: stop asking */
 	struct pl_err *err;
-	struct flight *f;
+	struct flight *f, *posted;	/* posted: the one that is over TCP */
 	size_t nf;
 };
+
+static void
+flight_close(struct flight *f)
+{
+	if (f->fd >= 0)
+		(void)close(f->fd);
+	f->fd = -1;
+}
 
 static void
 flight_end(struct asking *a, struct flight *f, enum pl_code code,
@@ -490,9 +503,9 @@ flight_end(struct asking *a, struct flight *f, enum pl_code code,
 {
 	struct pl_dns_msg none = { .rr = NULL };
 
-	if (f->fd >= 0)
-		(void)close(f->fd);
-	f->fd = -1;
+	/* Signed questions need no new port: the next one takes this. */
+	if (a->p->tsig == NULL || code != PL_OK)
+		flight_close(f);
 	f->due = 0;
 	a->open--;
 	if (code == PL_OK || code == PL_EAUTH)
@@ -501,9 +514,14 @@ flight_end(struct asking *a, struct flight *f, enum pl_code code,
 		a->dead = true;
 	if (code != PL_OK)
 		a->code = code;
-	a->done(a->ctx, f->l.i, code, m != NULL ? m : &none);
-	if (m != NULL)
-		pl_dns_msg_clear(m);
+	if (m == NULL)
+		m = &none;
+	if (a->take != NULL) {
+		*a->take = *m;
+		return;
+	}
+	a->done(a->ctx, f->l.i, code, m);
+	pl_dns_msg_clear(m);
 }
 
 static bool
@@ -528,15 +546,12 @@ flight_open(struct asking *a, struct flight *f)
 {
 	const struct peer_addr *to = &a->p->addr[f->addr];
 
-	if (f->fd >= 0)
-		(void)close(f->fd);
+	flight_close(f);
 	f->fd = socket(to->sa.ss_family,
 	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (f->fd >= 0 &&
-	    connect(f->fd, (const struct sockaddr *)&to->sa, to->len) != 0) {
-		(void)close(f->fd);
-		f->fd = -1;
-	}
+	    connect(f->fd, (const struct sockaddr *)&to->sa, to->len) != 0)
+		flight_close(f);
 }
 
 static void
@@ -547,6 +562,15 @@ flight_send(struct flight *f)
 		f->due = 1;		/* at once: try elsewhere */
 }
 
+/* A failure without a signature: the UPDATE may have been done. */
+static enum pl_code
+unsigned_update(const struct pl_dns_peer *p, unsigned rcode,
+    struct pl_err *err)
+{
+	return pl_fail(err, PL_EPROTO, "%s: answer is not signed, and says %s",
+	    p->name, pl_dns_rcode_name(rcode));
+}
+
 /* An answer that belongs to the question. */
 static void
 flight_answer(struct asking *a, struct flight *f, unsigned error,
@@ -555,8 +579,11 @@ flight_answer(struct asking *a, struct flight *f, unsigned error,
 	struct pl_dns_msg m = { .rr = NULL };
 	enum pl_code code;
 
-	if (error != 0) {
-		m.rcode = error;
+	m.rcode = error;
+	if (error != 0 && error < PL_DNS_BADSIG) {
+		code = a->update == NULL ? PL_OK : unsigned_update(a->p,
+		    error, a->err);
+	} else if (error != 0) {
 		code = pl_fail(a->err, PL_EAUTH, "%s: TSIG error %s",
 		    a->p->name, pl_dns_rcode_name(error));
 	} else {
@@ -568,44 +595,40 @@ flight_answer(struct asking *a, struct flight *f, unsigned error,
 	flight_end(a, f, code, &m);
 }
 
-/* The one flight that is handed to post_run. */
-struct flight_post {
-	struct asking *a;
-	struct flight *f;
-};
-
 static bool
-flight_post_make(void *ctx, size_t i, struct letter *l)
+flight_make(void *ctx, size_t i, struct letter *l)
 {
-	struct flight_post *fp = ctx;
+	struct asking *a = ctx;
 
 	(void)i;
-	if (!flight_write(fp->a, fp->f))
+	if (!flight_write(a, a->posted))
 		return false;
-	*l = fp->f->l;
+	*l = a->posted->l;
 	l->msg = pl_memdup(l->msg, l->len);
 	return true;
 }
 
 static void
-flight_post_got(void *ctx, size_t i, unsigned error, const unsigned char *p,
+flight_got(void *ctx, size_t i, unsigned error, const unsigned char *p,
     size_t n)
 {
-	struct flight_post *fp = ctx;
+	struct asking *a = ctx;
 
 	(void)i;
-	fp->f->addr = fp->a->p->cur;
-	flight_answer(fp->a, fp->f, error, p, n);
+	a->posted->addr = a->p->cur;
+	flight_answer(a, a->posted, error, p, n);
 }
 
+/* Over TCP, while all others wait. */
 static void
 flight_tcp(struct asking *a, struct flight *f)
 {
-	struct flight_post fp = { a, f };
-	struct post t = { .p = a->p, .n = 1, .make = flight_post_make,
-		.got = flight_post_got, .ctx = &fp };
-	enum pl_code code = post_run(&t, a->deadline, a->err);
+	struct post t = { .p = a->p, .n = 1, .make = flight_make,
+		.got = flight_got, .ctx = a };
+	enum pl_code code;
 
+	a->posted = f;
+	code = post_run(&t, a->deadline, a->err);
 	if (code != PL_OK)
 		flight_end(a, f, code, NULL);
 	post_clear(&t);
@@ -633,10 +656,8 @@ static bool
 wants_plain(const struct asking *a, const struct flight *f,
     const unsigned char *p)
 {
-	unsigned rcode = p[3] & 15;
-
 	return a->update == NULL && !f->plain &&
-	    (rcode == PL_DNS_FORMERR || rcode == PL_DNS_NOTIMP);
+	    ((p[3] & 15) == PL_DNS_FORMERR || (p[3] & 15) == PL_DNS_NOTIMP);
 }
 
 /* What arrived for one flight. */
@@ -646,17 +667,17 @@ flight_read(struct asking *a, struct flight *f)
 	unsigned char p[4096];
 	unsigned error;
 	ssize_t k = recv(f->fd, p, sizeof(p), MSG_TRUNC);
-	size_t n;
+	size_t n = k < 0 ? 0 : (size_t)k;
 
 	if (k < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (k < 0) {			/* nobody listens there */
-		(void)close(f->fd);
-		f->fd = -1;
+		flight_close(f);
 		flight_again(a, f);
 		return;
 	}
-	n = (size_t)k < sizeof(p) ? (size_t)k : sizeof(p);
+	if (n > sizeof(p))
+		n = sizeof(p);
 	switch (letter_judge(a->p, &f->l, p, n, &error, NULL)) {
 	case PEER_STRAY:
 		a->p->strays++;
@@ -690,9 +711,10 @@ asking_fill(struct asking *a)
 		if (f->due != 0)
 			continue;
 		f->l = (struct letter){ .i = a->next++ };
-		f->fd = -1;
 		f->tries = f->strays = 0;
 		f->plain = false;
+		if (f->addr != a->p->cur)
+			flight_close(f);
 		f->addr = a->p->cur;
 		a->open++;
 		if (a->dead) {
@@ -701,7 +723,8 @@ asking_fill(struct asking *a)
 			flight_end(a, f, pl_fail(a->err, PL_EINVAL,
 			    "message: a name in it is not one"), NULL);
 		} else {
-			flight_open(a, f);
+			if (f->fd < 0)
+				flight_open(a, f);
 			flight_send(f);
 		}
 	}
@@ -756,8 +779,12 @@ asking_due(struct asking *a)
 static enum pl_code
 asking_run(struct asking *a)
 {
+	struct flight *f;
+
 	a->nf = a->n < PEER_FLIGHTS ? a->n : PEER_FLIGHTS;
 	a->f = pl_array(a->nf + 1, sizeof(*a->f));
+	for (f = a->f; f < a->f + a->nf; f++)
+		f->fd = -1;
 	a->code = PL_OK;
 	while (a->next < a->n || a->open > 0) {
 		asking_fill(a);
@@ -765,53 +792,23 @@ asking_run(struct asking *a)
 			asking_poll(a);
 		asking_due(a);
 	}
+	for (f = a->f; f < a->f + a->nf; f++)
+		flight_close(f);
 	free(a->f);
 	return a->code;
 }
 
 /* ---- the door -------------------------------------------------------- */
 
-struct ask_one {
-	enum pl_code code;
-	struct pl_dns_msg *m;
-};
-
-static void
-ask_one_done(void *ctx, size_t i, enum pl_code code, struct pl_dns_msg *m)
-{
-	struct ask_one *one = ctx;
-
-	(void)i;
-	one->code = code;
-	*one->m = *m;
-	*m = (struct pl_dns_msg){ .rr = NULL };
-}
-
 enum pl_code
 pl_dns_ask(struct pl_dns_peer *p, const char *name, unsigned type,
     int64_t deadline, struct pl_dns_msg *m, struct pl_err *err)
 {
-	struct ask_one one = { PL_EUNDONE, m };
 	struct asking a = { .p = p, .names = &name, .type = type, .n = 1,
-		.deadline = deadline, .done = ask_one_done, .ctx = &one,
-		.err = err };
+		.deadline = deadline, .take = m, .err = err };
 
 	*m = (struct pl_dns_msg){ .rr = NULL };
 	return asking_run(&a);
-}
-
-struct ask_many {
-	void (*done)(void *ctx, size_t i, enum pl_code code,
-	    const struct pl_dns_msg *m);
-	void *ctx;
-};
-
-static void
-ask_many_done(void *ctx, size_t i, enum pl_code code, struct pl_dns_msg *m)
-{
-	struct ask_many *many = ctx;
-
-	many->done(many->ctx, i, code, m);
 }
 
 enum pl_code
@@ -821,10 +818,8 @@ pl_dns_ask_many(struct pl_dns_peer *p, const char *const *names,
 	const struct pl_dns_msg *m),
     void *ctx, struct pl_err *err)
 {
-	struct ask_many many = { done, ctx };
 	struct asking a = { .p = p, .names = names, .type = type, .n = n,
-		.deadline = deadline, .done = ask_many_done, .ctx = &many,
-		.err = err };
+		.deadline = deadline, .done = done, .ctx = ctx, .err = err };
 
 	return asking_run(&a);
 }
@@ -835,6 +830,7 @@ struct updating {
 	struct pl_update *const *u;
 	enum pl_code *codes;
 	unsigned *rcodes;
+	struct pl_err *err;
 };
 
 static bool
@@ -854,13 +850,15 @@ updating_got(void *ctx, size_t i, unsigned error, const unsigned char *a,
 	struct updating *up = ctx;
 
 	(void)n;
-	up->codes[i] = PL_OK;
+	up->codes[i] = error == 0 || error >= PL_DNS_BADSIG ? PL_OK :
+	    unsigned_update(up->p, error, up->err);
 	up->rcodes[i] = error != 0 ? error : a[3] & 15;
 }
 
 /* One small UPDATE alone. */
 static void
-updating_done(void *ctx, size_t i, enum pl_code code, struct pl_dns_msg *m)
+updating_done(void *ctx, size_t i, enum pl_code code,
+    const struct pl_dns_msg *m)
 {
 	struct updating *up = ctx;
 
@@ -873,9 +871,12 @@ pl_dns_update(struct pl_dns_peer *p, struct pl_update *const *u, size_t n,
     int64_t deadline, enum pl_code *codes, unsigned *rcodes,
     struct pl_err *err)
 {
-	struct updating up = { p, u, codes, rcodes };
+	struct updating up = { p, u, codes, rcodes, err };
 	struct post t = { .p = p, .n = n, .make = updating_make,
 		.got = updating_got, .ctx = &up };
+	struct asking small = { .p = p, .update = n > 0 ? u[0] : NULL, .n = 1,
+		.deadline = deadline, .done = updating_done, .ctx = &up,
+		.err = err };
 	enum pl_code code;
 	size_t i;
 
@@ -884,11 +885,7 @@ pl_dns_update(struct pl_dns_peer *p, struct pl_update *const *u, size_t n,
 		rcodes[i] = 0;
 	}
 	if (n == 1 && pl_update_size(u[0]) <= PEER_UDP_MOST) {
-		struct asking a = { .p = p, .update = u[0], .n = 1,
-			.deadline = deadline, .done = updating_done,
-			.ctx = &up, .err = err };
-
-		(void)asking_run(&a);
+		(void)asking_run(&small);
 		return codes[0];
 	}
 	code = post_run(&t, deadline, err);
@@ -896,5 +893,7 @@ pl_dns_update(struct pl_dns_peer *p, struct pl_update *const *u, size_t n,
 		if (t.win[i].sent == t.win[i].len + 2)
 			codes[t.win[i].i] = code;
 	post_clear(&t);
+	for (i = 0; i < n && code == PL_OK; i++)
+		code = codes[i];
 	return code;
 }

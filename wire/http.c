@@ -166,18 +166,22 @@ pl_addr_public(const char *addr)
 static bool
 sockaddr_public(const struct curl_sockaddr *s)
 {
-	const void *p = &s->addr;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
+	const unsigned char *p = (const unsigned char *)s +
+	    offsetof(struct curl_sockaddr, addr);
+	union {
+		struct sockaddr_storage any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} u;
 
-	if (s->family == AF_INET && s->addrlen >= sizeof(in)) {
-		memcpy(&in, p, sizeof(in));
-		return public4(ntohl(in.sin_addr.s_addr));
-	}
-	if (s->family == AF_INET6 && s->addrlen >= sizeof(in6)) {
-		memcpy(&in6, p, sizeof(in6));
-		return public6(in6.sin6_addr.s6_addr);
-	}
+	/* libcurl's field is the head of a longer address. */
+	if (s->addrlen > sizeof(u))
+		return false;
+	memcpy(&u, p, s->addrlen);
+	if (s->family == AF_INET && s->addrlen >= sizeof(u.in))
+		return public4(ntohl(u.in.sin_addr.s_addr));
+	if (s->family == AF_INET6 && s->addrlen >= sizeof(u.in6))
+		return public6(u.in6.sin6_addr.s6_addr);
 	return false;
 }
 
@@ -265,7 +269,12 @@ take_header(char **out, const char *line, size_t n, const char *name)
 	while (n > 0 && (unsigned char)line[n - 1] <= ' ')
 		n--;
 	free(*out);
-	*out = memchr(line, '\0', n) == NULL ? pl_strndup(line, n) : NULL;
+	*out = NULL;
+	/* libcurl lets a lone CR or a NUL through. */
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			return;
+	*out = pl_strndup(line, n);
 }
 
 static size_t

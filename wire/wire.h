@@ -30,6 +30,7 @@ enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
 enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
     const char *what, unsigned line, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
+json_t *pl_json_share(json_t *j);			/* gives one more */
 char *pl_json_text(const json_t *j);			/* gives compact text */
 /* Appends the compact text. */
 void pl_json_dump(struct pl_buf *b, const json_t *j);
@@ -128,7 +129,7 @@ struct pl_conf_section {
 
 /* Faults are collected, not thrown: all of them at once for the user. */
 struct pl_faults {
-	struct pl_buf text;	/* "FILE:LINE: KEY: …\n" each; the first 200 */
+	struct pl_buf text;	/* "FILE:LINE: KEY: …\n" each, by line; the first 200 */
 	size_t n;
 };
 void pl_faults_init(struct pl_faults *f);
@@ -298,7 +299,8 @@ size_t pl_tsig_sign(const struct pl_tsig *t, unsigned char *msg, size_t n,
  * Checks an answer: TSIG last, key, algorithm, whole MAC over the
  * request's MAC, then time.  PL_OK: it is the key holder's, *error is its TSIG
  * error (0 or PL_DNS_BADTIME, then *skew is the server's clock minus ours, s).
- * PL_EAUTH: unsigned, and only claims *error (BADKEY, BADSIG, ...).
+ * PL_EAUTH: unsigned, and only claims *error: BADKEY, BADSIG, ..., or, where
+ * it has no TSIG record at all, its rcode, if that is a failure.
  * PL_EPROTO: not to be believed at all.
  */
 enum pl_code pl_tsig_check(const struct pl_tsig *t, const unsigned char *msg,
@@ -349,7 +351,8 @@ int64_t pl_dns_peer_skew(const struct pl_dns_peer *p);
  * truncated) and gives the parsed answer.  Answers from other sources, with
  * other ids or questions are ignored until the deadline; TSIG answers are
  * checked for key, algorithm, MAC and time.  PL_EAUTH: a TSIG error, which
- * m->rcode then is.
+ * m->rcode then is.  An unsigned answer can only be a failure: a TSIG error, or PL_OK
+ * with an rcode and nothing else.
  */
 enum pl_code pl_dns_ask(struct pl_dns_peer *p, const char *name,
     unsigned type, int64_t deadline, struct pl_dns_msg *m,
@@ -377,6 +380,36 @@ enum pl_code pl_dns_ask_many(struct pl_dns_peer *p, const char *const *names,
 enum pl_code pl_dns_update(struct pl_dns_peer *p,
     struct pl_update *const *u, size_t n, int64_t deadline,
     enum pl_code *codes, unsigned *rcodes, struct pl_err *err);
+
+/* ---- resolve.c: libunbound ---------------------------------------------- */
+
+/*
+ * DNSSEC validation, from a trust anchor down, without blocking.  The
+ * library is loaded when it is first needed and works in a child process of its
+ * own.
+ */
+enum pl_secure { PL_SEC_SECURE, PL_SEC_INSECURE, PL_SEC_BOGUS,
+	PL_SEC_FAILED };
+struct pl_resolved {
+	enum pl_secure state;
+	unsigned rcode;
+	const char *why;	/* BOGUS, FAILED; or NULL; lent for the call */
+	int64_t signed_until;	/* SECURE: first end of a signature, Unix s, or 0 */
+};
+struct pl_resolve;
+struct pl_question;
+/* anchor: a file with DS or DNSKEY records.  forward: resolvers to ask
+ * ("192.0.2.1", "192.0.2.1@5353"), NULL-terminated; NULL or none: it asks
+ * the servers of the world itself. */
+enum pl_code pl_resolve_new(struct pl_resolve **out, const char *anchor,
+    const char *const *forward, struct pl_err *err);
+void pl_resolve_free(struct pl_resolve *r);	/* done() is not called any more */
+enum pl_code pl_resolve_ask(struct pl_resolve *r, const char *name,
+    unsigned type, void (*done)(void *ctx, const struct pl_resolved *a),
+    void *ctx, struct pl_question **out, struct pl_err *err);
+void pl_question_cancel(struct pl_question *q);	/* NULL is allowed */
+int pl_resolve_fd(const struct pl_resolve *r);
+void pl_resolve_run(struct pl_resolve *r);	/* when fd is readable */
 
 /* ---- http.c: libcurl -------------------------------------------------- */
 

@@ -3,6 +3,10 @@
 
 #include "scratch.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 static void
 starts_empty_and_terminated(void **state PL_UNUSED)
 {
@@ -183,6 +187,40 @@ memory_helpers(void **state PL_UNUSED)
 	free(s);
 }
 
+/* In a child: more than there can be; it must not come back. */
+static _Noreturn void
+ask_too_much(int fd, size_t n, size_t size)
+{
+	const struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	dup2(fd, 2);
+	free(pl_array(n, size));
+	_exit(0);
+}
+
+static void
+out_of_memory_is_one_line_and_abort(void **state PL_UNUSED)
+{
+	char line[100];
+	int fds[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		ask_too_much(fds[1], SIZE_MAX / 2, 3);
+	close(fds[1]);
+	n = read(fds[0], line, sizeof(line) - 1);
+	line[n > 0 ? n : 0] = '\0';
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_string_equal(line, "placard: out of memory\n");
+}
+
 int
 main(void)
 {
@@ -196,6 +234,7 @@ main(void)
 		cmocka_unit_test(gives_its_string),
 		cmocka_unit_test(grows_by_doubling),
 		cmocka_unit_test(memory_helpers),
+		cmocka_unit_test(out_of_memory_is_one_line_and_abort),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

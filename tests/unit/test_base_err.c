@@ -79,7 +79,8 @@ controls_are_shown(void **state PL_UNUSED)
 	assert_string_equal(err.text,
 	    "\\xc2\\x9b|\\xff|\\xc0\\xaf|\\xed\\xa0\\x80");
 	/* Letters stay as they are. */
-	pl_fail(&err, PL_EREMOTE, "%s", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x94\x92");
+	pl_fail(&err, PL_EREMOTE, "%s",
+	    "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x94\x92");
 	assert_string_equal(err.text,
 	    "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x94\x92");
 }

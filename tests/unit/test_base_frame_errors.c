@@ -8,7 +8,9 @@
 static struct pl_cursor
 cursor(const void *p, size_t n)
 {
-	return (struct pl_cursor){ .p = p, .end = (const unsigned char *)p + n };
+	const unsigned char *data = p;
+
+	return (struct pl_cursor){ .p = data, .end = data + n };
 }
 
 static void

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* Runs /bin/sh -c script, as a test may; the code, what it said, how it ended. */
+/* What a script said and how it ended. */
 struct told {
 	struct pl_buf out, err;
 	int status;

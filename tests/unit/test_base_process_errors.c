@@ -119,7 +119,8 @@ leaks_no_descriptor(void **state)
 {
 	const char *const good[] = { "/bin/true", NULL };
 	const char *const bad[] = { "/nonesuch", NULL };
-	struct pl_run run = { .timeout_ms = 5000, .input = "x", .input_len = 1 };
+	struct pl_run run = { .timeout_ms = 5000, .input = "x",
+		.input_len = 1 };
 	struct pl_buf out;
 	int status, i, before;
 

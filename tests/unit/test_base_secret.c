@@ -136,7 +136,8 @@ runs_a_program(void **state PL_UNUSED)
 		const char *line, *want;
 	} cases[] = {
 		{ "/bin/echo s3cret", "s3cret" },
-		{ "  /bin/echo\t'one  two'  \"three 'four'\"", "one  two three 'four'" },
+		{ "  /bin/echo\t'one  two'  \"three 'four'\"",
+		    "one  two three 'four'" },
 		{ "/bin/echo a''b \"\"", "ab " },
 		{ "/usr/bin/printf 'first\\nsecond\\n'", "first" },
 		{ "/bin/echo $HOME `id` ;", "$HOME `id` ;" },

@@ -54,8 +54,9 @@ static void
 refused_hosts(void **state PL_UNUSED)
 {
 	static const char *const bad[] = { "", ":53", "host:", "host:0",
-		"host:65536", "host:5 3", "host:+5", "host:-5", "[::1", "[::1]53",
-		"[]:53", "[192.0.2.1]:53", "[host]", "::g", "1::2::3",
+		"host:65536", "host:5 3", "host:+5", "host:-5", "[::1",
+		"[::1]53", "[]:53", "[192.0.2.1]:53", "[host]", "::g",
+		"1::2::3",
 		"1.2.3.4.5", "999.0.2.1", "192.0.2", "a b", "a/b", "a..b",
 		".a", "http://a", "user@host", "host\n", "h\xc3\xb6st",
 		"::1%", "fe80::1%eth0/x", "[fe80::1%waytoolonginterfacename]",

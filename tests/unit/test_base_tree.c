@@ -198,6 +198,71 @@ writable_in_every_mode(void **state)
 		tries_and_leaves_nothing(state, mode);
 }
 
+static void
+missing_directories_are_counted(void **state)
+{
+	struct pl_tree *t = tree_open_mode(state, "missing", 0);
+	struct pl_tree_file f = tree_file("a/b/c/x", "1");
+	unsigned dirs, made;
+	struct pl_err err;
+	bool existed;
+
+	assert_int_equal(pl_tree_missing(t, "a/b/c/x", &dirs, &err), PL_OK);
+	assert_int_equal(dirs, 3);
+	assert_int_equal(pl_tree_put(t, &f, &existed, &made, &err), PL_OK);
+	assert_int_equal(made, dirs);
+	assert_int_equal(pl_tree_missing(t, "a/b/c/x", &dirs, &err), PL_OK);
+	assert_int_equal(dirs, 0);
+	assert_int_equal(pl_tree_missing(t, "a/b/d/x", &dirs, &err), PL_OK);
+	assert_int_equal(dirs, 1);
+	assert_int_equal(pl_tree_missing(t, "x", &dirs, &err), PL_OK);
+	assert_int_equal(dirs, 0);
+	assert_int_equal(pl_tree_missing(t, "a/b/c/x/y", &dirs, &err),
+	    PL_EREMOTE);
+	pl_tree_close(t);
+}
+
+/* What a kill left under a temporary name goes with the next removal. */
+static void
+leftovers_are_swept(void **state)
+{
+	static const char *const stay[] = { ".placard-abc", ".placard",
+		".placard-ABCDEFGHIJKL", ".placard-abcdefghijklm",
+		"x.placard" };
+	struct pl_tree *t = tree_open_mode(state, "sweep", 3);
+	struct pl_tree_file f = tree_file("a/x", "1");
+	char path[700], sub[64];
+	unsigned made;
+	bool existed, gone;
+	size_t i;
+
+	assert_int_equal(pl_tree_put(t, &f, &existed, &made, NULL), PL_OK);
+	scratch_path(path, sizeof(path), state,
+	    "sweep/a/.placard-0a1b2c3d4e5f");
+	scratch_write(path, "part of", 7, 0600);
+	assert_int_equal(pl_tree_remove(t, "a/x", "1", 1, made, &gone, NULL),
+	    PL_OK);
+	scratch_path(path, sizeof(path), state, "sweep");
+	assert_int_equal(scratch_count(path), 0);
+	/* Names that are not ours, and what is no file, stay. */
+	pl_tree_close(t);
+	t = tree_open_mode(state, "sweep", 3);
+	assert_int_equal(pl_tree_put(t, &f, &existed, &made, NULL), PL_OK);
+	for (i = 0; i < PL_NELEM(stay); i++) {
+		snprintf(sub, sizeof(sub), "sweep/a/%s", stay[i]);
+		scratch_path(path, sizeof(path), state, sub);
+		scratch_write(path, "theirs", 6, 0600);
+	}
+	scratch_path(path, sizeof(path), state,
+	    "sweep/a/.placard-aaaaaaaaaaaa");
+	assert_int_equal(symlink("x", path), 0);
+	assert_int_equal(pl_tree_remove(t, "a/x", "1", 1, made, &gone, NULL),
+	    PL_OK);
+	scratch_path(path, sizeof(path), state, "sweep/a");
+	assert_int_equal(scratch_count(path), PL_NELEM(stay) + 1);
+	pl_tree_close(t);
+}
+
 int
 main(void)
 {
@@ -208,6 +273,8 @@ main(void)
 		cmocka_unit_test(owners_and_modes),
 		cmocka_unit_test(large_and_empty_bodies),
 		cmocka_unit_test(writable_in_every_mode),
+		cmocka_unit_test(missing_directories_are_counted),
+		cmocka_unit_test(leftovers_are_swept),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

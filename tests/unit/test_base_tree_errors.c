@@ -132,11 +132,14 @@ stranger(void *const *state, const char *dir, const char *kind)
 		assert_int_equal(mkfifo(path, 0644), 0);
 	else {
 		fd = socket(AF_UNIX, SOCK_STREAM, 0);
-		assert_true(strlen(path) < sizeof(sun.sun_path));
-		memcpy(sun.sun_path, path, strlen(path));
+		/* Such an address is short: it is bound from inside. */
+		strncpy(sun.sun_path, "x", sizeof(sun.sun_path) - 1);
+		snprintf(path, sizeof(path), "%s/%s", (char *)*state, dir);
+		assert_int_equal(chdir(path), 0);
 		assert_int_equal(bind(fd, (struct sockaddr *)&sun,
 		    sizeof(sun)), 0);
 		close(fd);
+		assert_int_equal(chdir("/"), 0);
 	}
 }
 
@@ -383,7 +386,7 @@ exchanged_temporary_is_left_alone(void **state)
 	int dir;
 
 	dir = tree_walk(t, &(struct steps){ .n = 1 }, 0, NULL);
-	assert_int_equal(fresh_open(t, &new, dir, NULL), 0);
+	assert_int_equal(fresh_open(t, &new, dir), 0);
 	assert_string_not_equal(new.temp, "");
 	snprintf(sub, sizeof(sub), "swap/%s", new.temp);
 	scratch_path(path, sizeof(path), state, sub);
@@ -394,6 +397,41 @@ exchanged_temporary_is_left_alone(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 	close(dir);
 	pl_tree_close(t);
+}
+
+/* Killed at any moment: what was written down beforehand removes it all. */
+static void
+killed_anywhere_leaves_nothing(void **state)
+{
+	struct pl_tree_file f = tree_file("a/b/x", "ours");
+	struct pl_tree *t;
+	unsigned dirs, made;
+	char path[700];
+	bool existed, gone;
+	size_t mode, i;
+	pid_t pid;
+
+	scratch_path(path, sizeof(path), state, "killed");
+	for (mode = 0; mode < PL_NELEM(tree_modes); mode++)
+		for (i = 0; i < 25; i++) {
+			t = tree_open_mode(state, "killed", mode);
+			assert_int_equal(pl_tree_missing(t, f.path, &dirs,
+			    NULL), PL_OK);
+			assert_int_equal(dirs, 2);
+			pid = fork();
+			assert_true(pid >= 0);
+			if (pid == 0)
+				_exit((int)pl_tree_put(t, &f, &existed, &made,
+				    NULL));
+			usleep(pl_random_below(1500));
+			kill(pid, SIGKILL);
+			assert_int_equal(waitpid(pid, NULL, 0), pid);
+			assert_int_equal(pl_tree_remove(t, f.path, "ours", 4,
+			    dirs, &gone, NULL), PL_OK);
+			assert_true(gone);
+			assert_int_equal(scratch_count(path), 0);
+			pl_tree_close(t);
+		}
 }
 
 int
@@ -409,6 +447,7 @@ main(void)
 		cmocka_unit_test(permissions_are_told),
 		cmocka_unit_test(nothing_is_ever_replaced),
 		cmocka_unit_test(exchanged_temporary_is_left_alone),
+		cmocka_unit_test(killed_anywhere_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
