@@ -28,7 +28,7 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, write;
+	bool all, write, host_key;
 	const char *ca, *account_uri;
 
 	char **args;			/* words behind the options */
