@@ -14,345 +14,56 @@
 #define CHUNK 64	/* files that are open at once */
 #define LIST_MOST 64	/* packets of names that are read of a directory */
 
-enum what { NOTHING, SIZED, SAME, OTHER };
-
-struct item {
-	const struct pl_change *c;
-	struct pl_outcome *out;	/* NULL: the web.config, told to nobody */
-	char *final, *temp;
-	struct sftp_dir *dir;
-	unsigned dirs;		/* as its handle says */
-	enum what what;		/* is there under the final name */
-	bool done;		/* its outcome is told */
-	bool open, made;	/* temp: is open, may be there */
-	struct pl_sftp_handle h;
-	struct pl_err err;	/* of the step under way */
-};
-
-/* The requests of a step, and whose they are. */
-struct step {
-	struct sftp *f;
-	int64_t deadline;
-	struct pl_err *err;	/* of the call */
-	struct pl_sftp_req *r;
-	struct item **of;
-	size_t n, cap;
-};
-
-char *
-sftp_join(const char *dir, const char *name)
-{
-	struct pl_buf b;
-
-	pl_buf_init(&b, PL_LIM_SECRET);
-	pl_buf_addf(&b, "%s%s%s", dir, strcmp(dir, "/") == 0 ? "" : "/",
-	    name);
-	return pl_buf_take(&b);
-}
-
-char *
-sftp_path(const struct sftp *f, const char *below)
-{
-	return sftp_join(f->root, below);
-}
-
-/* ---- steps ------------------------------------------------------------------------- */
+/* ---- what is there ----------------------------------------------------- */
 
 static void
-step_ask(struct step *s, struct item *it, struct pl_sftp_req r)
-{
-	if (s->n == s->cap) {
-		s->cap = s->cap * 2 + 64;
-		s->r = pl_grow(s->r, s->cap, sizeof(s->r[0]));
-		s->of = pl_grow(s->of, s->cap, sizeof(struct item *));
-	}
-	r.status = PL_SFTP_LOST;	/* until there is an answer */
-	s->r[s->n] = r;
-	s->of[s->n++] = it;
-}
-
-static void
-step_reset(struct step *s)
-{
-	pl_sftp_req_clear(s->r, s->n);
-	s->n = 0;
-}
-
-static enum pl_code
-step_run(struct step *s)
-{
-	enum pl_code rc;
-
-	if (s->n == 0)
-		return PL_OK;
-	rc = pl_sftp_do(s->f->link, s->r, s->n, s->deadline, s->err);
-	if (rc != PL_OK)
-		pl_prefix(s->err, "%s", s->f->host);
-	return rc;
-}
-
-static bool
-is_absent(const struct pl_sftp_req *r)
-{
-	return r->status == PL_SFTP_NO_FILE ||
-	    r->status == 10;	/* no such path, of later versions */
-}
-
-/* ---- telling ------------------------------------------------------------------------ */
-
-static void
-item_fail(struct item *it, const struct pl_err *err)
-{
-	it->done = true;
-	if (it->out == NULL)
-		return;
-	it->out->code = err->code;
-	snprintf(it->out->text, sizeof(it->out->text), "%.*s",
-	    (int)sizeof(it->out->text) - 1, err->text);
-}
-
-static void
-item_ok(struct item *it, enum pl_was was)
-{
-	it->done = true;
-	if (it->out == NULL)
-		return;
-	it->out->code = PL_OK;
-	it->out->was = was;
-}
-
-static void
-item_refuse(struct item *it, const struct pl_sftp_req *r, const char *path)
-{
-	struct pl_err err;
-
-	pl_sftp_fail(r, path, &err);
-	item_fail(it, &err);
-}
-
-static void
-item_other(struct item *it)
-{
-	struct pl_err err;
-
-	pl_fail(&err, PL_EREMOTE, "%s: something else is there already",
-	    it->final);
-	item_fail(it, &err);
-}
-
-/* ---- directories --------------------------------------------------------------------- */
-
-/* Finds or notes the first n octets of path as a directory, and those above. */
-static struct sftp_dir *
-dir_of(struct sftp *f, const char *path, size_t n)
-{
-	struct sftp_dir *d;
-	size_t up = n;
-
-	for (size_t i = 0; i < f->ndirs; i++) {
-		d = &f->dirs[i];
-		if (strncmp(d->path, path, n) == 0 && d->path[n] == '\0')
-			return d;
-	}
-	while (up > 0 && path[up - 1] != '/')
-		up--;
-	if (up > 0 && dir_of(f, path, up - 1) == NULL)
-		return NULL;
-	if (f->ndirs == SFTP_DIRS)
-		return NULL;
-	d = &f->dirs[f->ndirs++];
-	*d = (struct sftp_dir){ .path = pl_strndup(path, n), .depth = 1 };
-	for (size_t i = 0; i < n; i++)
-		d->depth += path[i] == '/';
-	return d;
-}
-
-static struct sftp_dir *
-dir_above(struct sftp *f, const struct sftp_dir *d)
-{
-	const char *slash = strrchr(d->path, '/');
-
-	return slash == NULL ? NULL :
-	    dir_of(f, d->path, (size_t)(slash - d->path));
-}
-
-static void
-dir_take(struct sftp_dir *d, const struct pl_sftp_req *r)
+take_lstat(struct sftp_item *it, const struct pl_sftp_req *r)
 {
 	if (!r->answered)
 		return;
-	d->missing = is_absent(r);
-	d->blocked = r->status == PL_SFTP_OK && r->perm != 0 &&
-	    !SFTP_IS_DIR(r->perm);
-	d->looked = d->missing || r->status == PL_SFTP_OK;
-	if (d->missing)
-		d->ours = false;
-}
-
-static enum pl_code
-dirs_look(struct step *s)
-{
-	struct sftp *f = s->f;
-	enum pl_code rc;
-	char *path[SFTP_DIRS];
-	size_t i;
-
-	for (i = 0; i < f->ndirs; i++) {
-		path[i] = sftp_path(f, f->dirs[i].path);
-		step_ask(s, NULL, (struct pl_sftp_req){ .op = PL_SFTP_LSTAT,
-			.path = path[i] });
-	}
-	rc = step_run(s);
-	for (i = 0; i < f->ndirs; i++) {
-		dir_take(&f->dirs[i], &s->r[i]);
-		free(path[i]);
-	}
-	step_reset(s);
-	return rc;
-}
-
-/* Its rights, whatever the server's umask: preferably not through a link, but
- * not every server that offers this can do it (OpenSSH without /proc). */
-static enum pl_code
-dir_mode(struct step *s, const char *path)
-{
-	static const enum pl_sftp_op ways[] = { PL_SFTP_LSETSTAT,
-		PL_SFTP_SETSTAT };
-	enum pl_code rc = PL_OK;
-	bool set = false;
-
-	for (size_t i = 0; i < 2 && rc == PL_OK && !set; i++) {
-		if (ways[i] != PL_SFTP_SETSTAT &&
-		    !pl_sftp_knows(s->f->link, ways[i]))
-			continue;
-		step_reset(s);
-		step_ask(s, NULL, (struct pl_sftp_req){ .op = ways[i],
-			.path = path, .mode = s->f->dirmode });
-		rc = step_run(s);
-		set = rc == PL_OK && s->r[0].status == PL_SFTP_OK;
-	}
-	return rc;
-}
-
-/* Makes one directory. */
-static enum pl_code
-dir_make(struct step *s, struct sftp_dir *d, struct pl_err *why)
-{
-	struct sftp *f = s->f;
-	char *path = sftp_path(f, d->path);
-	enum pl_code rc;
-
-	step_ask(s, NULL, (struct pl_sftp_req){ .op = PL_SFTP_MKDIR,
-		.path = path, .mode = f->dirmode });
-	rc = step_run(s);
-	if (rc == PL_OK && s->r[0].status == PL_SFTP_OK) {
-		d->ours = true;
-		d->missing = false;
-		rc = dir_mode(s, path);
-	} else if (rc == PL_OK) {
-		/* Somebody else's may have come between. */
-		pl_sftp_fail(&s->r[0], path, why);
-		step_ask(s, NULL, (struct pl_sftp_req){ .op = PL_SFTP_LSTAT,
-			.path = path });
-		s->r[0] = s->r[1];
-		s->n = 1;
-		rc = step_run(s);
-		if (rc == PL_OK)
-			dir_take(d, &s->r[0]);
-	}
-	step_reset(s);
-	free(path);
-	return rc;
-}
-
-/* Makes what is missing above an item; its failure is the item's. */
-static enum pl_code
-dirs_make(struct step *s, struct item *it, struct sftp_dir *d)
-{
-	struct sftp_dir *up = dir_above(s->f, d);
-	struct pl_err why;
-	enum pl_code rc = PL_OK;
-
-	if (up != NULL)
-		rc = dirs_make(s, it, up);
-	if (rc != PL_OK || it->done)
-		return rc;
-	pl_err_clear(&why);
-	if (d->missing)
-		rc = dir_make(s, d, &why);
-	if (rc != PL_OK)
-		return rc;
-	if (d->blocked)
-		pl_fail(&why, PL_EREMOTE, "%s/%s: a link or a file is in the "
-		    "way", s->f->root, d->path);
-	else if (!d->missing)
-		return PL_OK;
-	item_fail(it, &why);
-	return PL_OK;
-}
-
-/* How many directories above the item, from the deepest up, are not there or
- * are ours. */
-static unsigned
-dirs_ours(struct sftp *f, struct sftp_dir *d)
-{
-	unsigned n = 0;
-
-	for (; d != NULL && (d->missing || d->ours); d = dir_above(f, d))
-		n++;
-	return n;
-}
-
-/* ---- what is there ---------------------------------------------------------------------- */
-
-static void
-take_lstat(struct item *it, const struct pl_sftp_req *r)
-{
-	if (!r->answered)
-		return;
-	if (is_absent(r))
-		it->what = NOTHING;
+	if (sftp_absent(r))
+		it->what = SFTP_NOTHING;
 	else if (r->status != PL_SFTP_OK)
-		item_refuse(it, r, it->final);
+		sftp_item_refuse(it, r, it->final);
 	else if (!SFTP_IS_REG(r->perm) && r->perm != 0)
-		it->what = OTHER;
+		it->what = SFTP_OTHER;
 	else
-		it->what = r->sized && r->size != it->c->value_len ? OTHER :
-		    SIZED;
+		it->what = r->sized && r->size != it->c->value_len ? SFTP_OTHER :
+		    SFTP_SIZED;
 }
 
 /* Opens those of the right size, and asks for a little more than all. */
 static enum pl_code
-compare_open(struct step *s, struct item *it, size_t n)
+compare_open(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!it[i].done && it[i].what == SIZED)
-			step_ask(s, &it[i], (struct pl_sftp_req){
+		if (!it[i].done && it[i].what == SFTP_SIZED)
+			sftp_ask(s, &it[i], (struct pl_sftp_req){
 				.op = PL_SFTP_OPEN, .path = it[i].final,
 				.flags = PL_SFTP_READ_FLAG,
 				.mode = PL_SFTP_NO_MODE });
 	}
-	rc = step_run(s);
+	rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i++) {
-		struct item *t = s->of[i];
+		struct sftp_item *t = s->of[i];
 
 		t->open = s->r[i].answered && s->r[i].status == PL_SFTP_OK;
 		t->h = s->r[i].got;
 		if (t->open || !s->r[i].answered)
 			continue;
-		if (is_absent(&s->r[i]))
-			t->what = NOTHING;
+		if (sftp_absent(&s->r[i]))
+			t->what = SFTP_NOTHING;
 		else
-			item_refuse(t, &s->r[i], t->final);
+			sftp_item_refuse(t, &s->r[i], t->final);
 	}
-	step_reset(s);
+	sftp_reset(s);
 	return rc;
 }
 
 static bool
-chunk_same(const struct item *it, const struct pl_sftp_req *r)
+chunk_same(const struct sftp_item *it, const struct pl_sftp_req *r)
 {
 	size_t left = it->c->value_len - (size_t)r->offset;
 
@@ -363,91 +74,91 @@ chunk_same(const struct item *it, const struct pl_sftp_req *r)
 }
 
 static void
-read_ask(struct step *s, struct item *it, size_t at, size_t len)
+read_ask(struct sftp_step *s, struct sftp_item *it, size_t at, size_t len)
 {
-	step_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_READ,
+	sftp_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_READ,
 		.handle = &it->h, .offset = at, .len = len });
 }
 
-/* Which of the SIZED ones hold exactly our octets? */
+/* Which of the SFTP_SIZED ones hold exactly our octets? */
 static enum pl_code
-compare(struct step *s, struct item *it, size_t n)
+compare(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc = compare_open(s, it, n);
 
 	for (size_t i = 0; i < n && rc == PL_OK; i++) {
 		size_t len = it[i].c->value_len, at = 0, part;
 
-		if (it[i].done || !it[i].open || it[i].what != SIZED)
+		if (it[i].done || !it[i].open || it[i].what != SFTP_SIZED)
 			continue;
-		it[i].what = SAME;
+		it[i].what = SFTP_SAME;
 		for (; at < len; at += part) {
 			part = len - at < PL_SFTP_CHUNK ? len - at :
 			    PL_SFTP_CHUNK;
 			read_ask(s, &it[i], at, part);
 		}
 		read_ask(s, &it[i], len, 1);
-		step_ask(s, &it[i], (struct pl_sftp_req){
+		sftp_ask(s, &it[i], (struct pl_sftp_req){
 			.op = PL_SFTP_CLOSE, .handle = &it[i].h });
 		it[i].open = false;
 	}
 	if (rc == PL_OK)
-		rc = step_run(s);
+		rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->r[i].op == PL_SFTP_READ &&
 		    !chunk_same(s->of[i], &s->r[i]))
-			s->of[i]->what = OTHER;
+			s->of[i]->what = SFTP_OTHER;
 	}
-	step_reset(s);
+	sftp_reset(s);
 	return rc;
 }
 
 static enum pl_code
-look(struct step *s, struct item *it, size_t n)
+look(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc;
 
 	for (size_t i = 0; i < n; i++) {
 		if (!it[i].done)
-			step_ask(s, &it[i], (struct pl_sftp_req){
+			sftp_ask(s, &it[i], (struct pl_sftp_req){
 				.op = PL_SFTP_LSTAT, .path = it[i].final });
 	}
-	rc = step_run(s);
+	rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i++)
 		take_lstat(s->of[i], &s->r[i]);
-	step_reset(s);
+	sftp_reset(s);
 	return rc != PL_OK ? rc : compare(s, it, n);
 }
 
 static enum pl_code
-look_chunk(struct step *s, struct item *it, size_t n)
+look_chunk(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc = look(s, it, n);
 
 	for (size_t i = 0; i < n && rc == PL_OK; i++) {
 		if (it[i].done)
 			continue;
-		item_ok(&it[i], it[i].what == SAME ? PL_WAS_PRESENT :
+		sftp_item_ok(&it[i], it[i].what == SFTP_SAME ? PL_WAS_PRESENT :
 		    PL_WAS_ABSENT);
-		if (it[i].what != SAME)
+		if (it[i].what != SFTP_SAME)
 			snprintf(it[i].out->handle, sizeof(it[i].out->handle),
-			    "%u %s", dirs_ours(s->f, it[i].dir),
+			    "%u %s", sftp_dirs_ours(s->f, it[i].dir),
 			    strrchr(it[i].temp, '-') + 1);
 	}
 	return rc;
 }
 
-/* ---- adding ----------------------------------------------------------------------------- */
+/* ---- adding ------------------------------------------------------------ */
 
 static void
-open_ask(struct step *s, struct item *it)
+open_ask(struct sftp_step *s, struct sftp_item *it)
 {
-	step_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_OPEN,
+	sftp_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_OPEN,
 		.path = it->temp, .flags = PL_SFTP_NEW_FLAGS, .mode = 0600 });
 }
 
 static void
-open_take(struct item *it, const struct pl_sftp_req *r)
+open_take(struct sftp_item *it, const struct pl_sftp_req *r)
 {
 	it->open = it->made = r->answered && r->status == PL_SFTP_OK;
 	it->h = r->got;
@@ -455,99 +166,99 @@ open_take(struct item *it, const struct pl_sftp_req *r)
 
 /* What is there, and the temporary files, in one step. */
 static enum pl_code
-add_open(struct step *s, struct item *it, size_t n)
+add_open(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc;
 
 	for (size_t i = 0; i < n; i++) {
 		if (it[i].done)
 			continue;
-		step_ask(s, &it[i], (struct pl_sftp_req){
+		sftp_ask(s, &it[i], (struct pl_sftp_req){
 			.op = PL_SFTP_LSTAT, .path = it[i].final });
 		open_ask(s, &it[i]);
 	}
-	rc = step_run(s);
+	rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i += 2) {
 		take_lstat(s->of[i], &s->r[i]);
 		pl_sftp_fail(&s->r[i + 1], s->of[i]->temp, &s->of[i]->err);
 		open_take(s->of[i], &s->r[i + 1]);
 	}
-	step_reset(s);
+	sftp_reset(s);
 	return rc;
 }
 
 /* A try before this one may have left the temporary file: once more. */
 static enum pl_code
-add_open_again(struct step *s, struct item *it, size_t n)
+add_open_again(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc;
 
 	for (size_t i = 0; i < n; i++) {
-		if (it[i].done || it[i].open || it[i].what != NOTHING)
+		if (it[i].done || it[i].open || it[i].what != SFTP_NOTHING)
 			continue;
-		step_ask(s, &it[i], (struct pl_sftp_req){
+		sftp_ask(s, &it[i], (struct pl_sftp_req){
 			.op = PL_SFTP_REMOVE, .path = it[i].temp });
 		open_ask(s, &it[i]);
 	}
-	rc = step_run(s);
+	rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i += 2) {
-		struct item *t = s->of[i];
+		struct sftp_item *t = s->of[i];
 
 		if (!s->r[i + 1].answered)
 			continue;
 		open_take(t, &s->r[i + 1]);
 		if (!t->open)
-			item_fail(t, &t->err);
+			sftp_item_fail(t, &t->err);
 	}
-	step_reset(s);
+	sftp_reset(s);
 	return rc;
 }
 
 /* What is there already makes the temporary file needless. */
 static enum pl_code
-add_existing(struct step *s, struct item *it, size_t n)
+add_existing(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc;
 
 	for (size_t i = 0; i < n; i++) {
-		if ((!it[i].done && it[i].what == NOTHING) || !it[i].open)
+		if ((!it[i].done && it[i].what == SFTP_NOTHING) || !it[i].open)
 			continue;
-		step_ask(s, &it[i], (struct pl_sftp_req){
+		sftp_ask(s, &it[i], (struct pl_sftp_req){
 			.op = PL_SFTP_CLOSE, .handle = &it[i].h });
 		it[i].open = false;
 	}
-	rc = step_run(s);
-	step_reset(s);
+	rc = sftp_run(s);
+	sftp_reset(s);
 	if (rc == PL_OK)
 		rc = compare(s, it, n);
 	for (size_t i = 0; i < n && rc == PL_OK; i++) {
-		if (it[i].done || it[i].what == NOTHING)
+		if (it[i].done || it[i].what == SFTP_NOTHING)
 			continue;
-		if (it[i].what == SAME)
-			item_ok(&it[i], PL_WAS_PRESENT);
+		if (it[i].what == SFTP_SAME)
+			sftp_item_ok(&it[i], PL_WAS_PRESENT);
 		else
-			item_other(&it[i]);
+			sftp_item_other(&it[i]);
 	}
 	return rc;
 }
 
 static void
-fill_ask(struct step *s, struct item *it)
+fill_ask(struct sftp_step *s, struct sftp_item *it)
 {
 	size_t len = it->c->value_len, at, part;
 
-	step_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_FSETSTAT,
+	sftp_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_FSETSTAT,
 		.handle = &it->h, .mode = s->f->mode });
 	for (at = 0; at < len; at += part) {
 		part = len - at < PL_SFTP_CHUNK ? len - at : PL_SFTP_CHUNK;
-		step_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_WRITE,
+		sftp_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_WRITE,
 			.handle = &it->h, .offset = at,
 			.data = it->c->value + at, .len = part });
 	}
 	if (pl_sftp_knows(s->f->link, PL_SFTP_FSYNC))
-		step_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_FSYNC,
+		sftp_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_FSYNC,
 			.handle = &it->h });
-	step_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_CLOSE,
+	sftp_ask(s, it, (struct pl_sftp_req){ .op = PL_SFTP_CLOSE,
 		.handle = &it->h });
 	it->open = false;
 }
@@ -568,7 +279,7 @@ doing(enum pl_sftp_op op)
 }
 
 static enum pl_code
-add_fill(struct step *s, struct item *it, size_t n)
+add_fill(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc;
 
@@ -576,7 +287,7 @@ add_fill(struct step *s, struct item *it, size_t n)
 		if (!it[i].done && it[i].open)
 			fill_ask(s, &it[i]);
 	}
-	rc = step_run(s);
+	rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct pl_sftp_req *r = &s->r[i];
 		bool optional = r->op == PL_SFTP_FSETSTAT ||
@@ -589,19 +300,19 @@ add_fill(struct step *s, struct item *it, size_t n)
 			continue;
 		pl_sftp_fail(r, doing(r->op), &err);
 		pl_prefix(&err, "%s", s->of[i]->final);
-		item_fail(s->of[i], &err);
+		sftp_item_fail(s->of[i], &err);
 	}
-	step_reset(s);
+	sftp_reset(s);
 	return rc;
 }
 
 static void
-item_published(struct sftp *f, struct item *it)
+item_published(struct sftp *f, struct sftp_item *it)
 {
-	unsigned dirs = dirs_ours(f, it->dir);
+	unsigned dirs = sftp_dirs_ours(f, it->dir);
 
 	it->made = false;
-	item_ok(it, PL_WAS_ABSENT);
+	sftp_item_ok(it, PL_WAS_ABSENT);
 	if (it->out != NULL)
 		snprintf(it->out->handle, sizeof(it->out->handle), "%u",
 		    dirs > it->dirs ? dirs : it->dirs);
@@ -609,19 +320,21 @@ item_published(struct sftp *f, struct item *it)
 
 /*
  * The plain rename first: OpenSSH's never replaces a file.  posix-rename
- * would, so it is asked only where the name is still free and the plain one cannot.
+ * would, so it is asked only where the name is still free and the plain one
+ * cannot.
  */
 static enum pl_code
-add_rename(struct step *s, struct item *it, size_t n, enum pl_sftp_op op)
+add_rename(struct sftp_step *s, struct sftp_item *it, size_t n,
+    enum pl_sftp_op op)
 {
 	enum pl_code rc;
 
 	for (size_t i = 0; i < n; i++) {
 		if (!it[i].done && it[i].made)
-			step_ask(s, &it[i], (struct pl_sftp_req){ .op = op,
+			sftp_ask(s, &it[i], (struct pl_sftp_req){ .op = op,
 				.path = it[i].temp, .to = it[i].final });
 	}
-	rc = step_run(s);
+	rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i++) {
 		if (!s->r[i].answered)
 			continue;
@@ -631,35 +344,35 @@ add_rename(struct step *s, struct item *it, size_t n, enum pl_sftp_op op)
 			pl_sftp_fail(&s->r[i], s->of[i]->final,
 			    &s->of[i]->err);
 	}
-	step_reset(s);
+	sftp_reset(s);
 	return rc;
 }
 
 /* Those whose rename was refused: why, and is there another way? */
 static enum pl_code
-add_stuck(struct step *s, struct item *it, size_t n)
+add_stuck(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc = look(s, it, n);
 
 	for (size_t i = 0; i < n && rc == PL_OK; i++) {
-		if (it[i].done || it[i].what == NOTHING)
+		if (it[i].done || it[i].what == SFTP_NOTHING)
 			continue;
-		if (it[i].what == SAME)
-			item_ok(&it[i], PL_WAS_PRESENT);
+		if (it[i].what == SFTP_SAME)
+			sftp_item_ok(&it[i], PL_WAS_PRESENT);
 		else
-			item_other(&it[i]);
+			sftp_item_other(&it[i]);
 	}
 	if (rc == PL_OK && pl_sftp_knows(s->f->link, PL_SFTP_POSIX_RENAME))
 		rc = add_rename(s, it, n, PL_SFTP_POSIX_RENAME);
 	for (size_t i = 0; i < n && rc == PL_OK; i++) {
 		if (!it[i].done)
-			item_fail(&it[i], &it[i].err);
+			sftp_item_fail(&it[i], &it[i].err);
 	}
 	return rc;
 }
 
 static bool
-any_open(const struct item *it, size_t n)
+any_open(const struct sftp_item *it, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!it[i].done)
@@ -671,39 +384,39 @@ any_open(const struct item *it, size_t n)
 /* Temporary files that have become needless; one that will not go makes the
  * outcome uncertain, so that the journal keeps it. */
 static enum pl_code
-add_tidy(struct step *s, struct item *it, size_t n)
+add_tidy(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc;
 
 	for (size_t i = 0; i < n; i++) {
 		if (it[i].made)
-			step_ask(s, &it[i], (struct pl_sftp_req){
+			sftp_ask(s, &it[i], (struct pl_sftp_req){
 				.op = PL_SFTP_REMOVE, .path = it[i].temp });
 	}
-	rc = step_run(s);
+	rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i++) {
-		struct item *t = s->of[i];
+		struct sftp_item *t = s->of[i];
 		struct pl_err err;
 
 		if (!s->r[i].answered || s->r[i].status == PL_SFTP_OK ||
-		    is_absent(&s->r[i]))
+		    sftp_absent(&s->r[i]))
 			continue;
 		pl_sftp_fail(&s->r[i], t->temp, &err);
 		err.code = PL_ENET;
 		pl_prefix(&err, "temporary file stays");
-		item_fail(t, &err);
+		sftp_item_fail(t, &err);
 	}
-	step_reset(s);
+	sftp_reset(s);
 	return rc;
 }
 
 static enum pl_code
-add_chunk(struct step *s, struct item *it, size_t n)
+add_chunk(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc = PL_OK;
 
 	for (size_t i = 0; i < n && rc == PL_OK; i++)
-		rc = dirs_make(s, &it[i], it[i].dir);
+		rc = sftp_dirs_make(s, &it[i], it[i].dir);
 	if (rc == PL_OK)
 		rc = add_open(s, it, n);
 	if (rc == PL_OK)
@@ -719,25 +432,25 @@ add_chunk(struct step *s, struct item *it, size_t n)
 	return rc != PL_OK ? rc : add_tidy(s, it, n);
 }
 
-/* ---- removing ------------------------------------------------------------------------------ */
+/* ---- removing ---------------------------------------------------------- */
 
 static enum pl_code
-del_chunk(struct step *s, struct item *it, size_t n)
+del_chunk(struct sftp_step *s, struct sftp_item *it, size_t n)
 {
 	enum pl_code rc;
 
 	for (size_t i = 0; i < n; i++) {
 		if (it[i].temp != NULL)
-			step_ask(s, &it[i], (struct pl_sftp_req){
+			sftp_ask(s, &it[i], (struct pl_sftp_req){
 				.op = PL_SFTP_REMOVE, .path = it[i].temp });
 	}
-	rc = step_run(s);
+	rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->r[i].answered && s->r[i].status != PL_SFTP_OK &&
-		    !is_absent(&s->r[i]))
-			item_refuse(s->of[i], &s->r[i], s->of[i]->temp);
+		    !sftp_absent(&s->r[i]))
+			sftp_item_refuse(s->of[i], &s->r[i], s->of[i]->temp);
 	}
-	step_reset(s);
+	sftp_reset(s);
 	if (rc == PL_OK)
 		rc = look(s, it, n);
 	for (size_t i = 0; i < n && rc == PL_OK; i++) {
@@ -745,68 +458,40 @@ del_chunk(struct step *s, struct item *it, size_t n)
 
 		if (it[i].done)
 			continue;
-		if (it[i].what == SAME)
-			step_ask(s, &it[i], (struct pl_sftp_req){
+		if (it[i].what == SFTP_SAME)
+			sftp_ask(s, &it[i], (struct pl_sftp_req){
 				.op = PL_SFTP_REMOVE, .path = it[i].final });
 		else
-			item_ok(&it[i], PL_WAS_UNKNOWN);
+			sftp_item_ok(&it[i], PL_WAS_UNKNOWN);
 		for (unsigned k = 0; k < it[i].dirs && d != NULL;
-		    k++, d = dir_above(s->f, d))
+		    k++, d = sftp_dir_above(s->f, d))
 			d->drop = true;
 	}
 	if (rc == PL_OK)
-		rc = step_run(s);
+		rc = sftp_run(s);
 	for (size_t i = 0; i < s->n; i++) {
 		if (!s->r[i].answered)
 			continue;
-		if (s->r[i].status == PL_SFTP_OK || is_absent(&s->r[i]))
-			item_ok(s->of[i], PL_WAS_UNKNOWN);
+		if (s->r[i].status == PL_SFTP_OK || sftp_absent(&s->r[i]))
+			sftp_item_ok(s->of[i], PL_WAS_UNKNOWN);
 		else
-			item_refuse(s->of[i], &s->r[i], s->of[i]->final);
+			sftp_item_refuse(s->of[i], &s->r[i], s->of[i]->final);
 	}
-	step_reset(s);
+	sftp_reset(s);
 	return rc;
 }
 
-/* Removes the directories that may go, deepest first, if they are empty. */
-static enum pl_code
-dirs_drop(struct step *s)
-{
-	struct sftp *f = s->f;
-	enum pl_code rc = PL_OK;
-
-	for (unsigned depth = 8; depth > 0 && rc == PL_OK; depth--) {
-		for (size_t i = 0; i < f->ndirs && rc == PL_OK; i++) {
-			struct sftp_dir *d = &f->dirs[i];
-			char *path;
-
-			if (!d->drop || d->depth != depth || d->missing ||
-			    d->blocked)
-				continue;
-			path = sftp_path(f, d->path);
-			step_ask(s, NULL, (struct pl_sftp_req){
-				.op = PL_SFTP_RMDIR, .path = path });
-			rc = step_run(s);
-			if (rc == PL_OK && s->r[0].status == PL_SFTP_OK)
-				d->ours = false;
-			step_reset(s);
-			free(path);
-		}
-	}
-	return rc;
-}
-
-/* ---- the web.config ---------------------------------------------------------------------------- */
+/* ---- the web.config ---------------------------------------------------- */
 
 static void
-web_item(struct sftp *f, struct item *it, struct pl_change *c,
+web_item(struct sftp *f, struct sftp_item *it, struct pl_change *c,
     struct sftp_dir *d)
 {
 	char name[32] = SFTP_TEMP, *dir = sftp_path(f, d->path);
 
 	*c = (struct pl_change){ .kind = PL_FILE, .value = pl_web_config,
 		.value_len = strlen(pl_web_config) };
-	*it = (struct item){ .c = c, .dir = d,
+	*it = (struct sftp_item){ .c = c, .dir = d,
 		.final = sftp_join(dir, PL_WEB_CONFIG) };
 	pl_random_name(name + strlen(SFTP_TEMP), SFTP_TEMP_LEN);
 	it->temp = sftp_join(dir, name);
@@ -814,7 +499,7 @@ web_item(struct sftp *f, struct item *it, struct pl_change *c,
 }
 
 static void
-item_clear(struct item *it)
+item_clear(struct sftp_item *it)
 {
 	free(it->final);
 	free(it->temp);
@@ -822,10 +507,10 @@ item_clear(struct item *it)
 
 /* Puts it where one of our files has come to lie; somebody else's stays. */
 static enum pl_code
-web_add(struct step *s, struct sftp_dir *d)
+web_add(struct sftp_step *s, struct sftp_dir *d)
 {
 	struct pl_change c;
-	struct item it;
+	struct sftp_item it;
 	enum pl_code rc;
 
 	web_item(s->f, &it, &c, d);
@@ -850,50 +535,50 @@ names_alone(const char *p, size_t n, bool *web)
 }
 
 static enum pl_code
-web_alone(struct step *s, const char *path, bool *alone)
+web_alone(struct sftp_step *s, const char *path, bool *alone)
 {
 	struct pl_sftp_handle h;
 	bool web = false, end = false;
 	enum pl_code rc;
 
 	*alone = false;
-	step_ask(s, NULL, (struct pl_sftp_req){ .op = PL_SFTP_OPENDIR,
+	sftp_ask(s, NULL, (struct pl_sftp_req){ .op = PL_SFTP_OPENDIR,
 		.path = path });
-	rc = step_run(s);
+	rc = sftp_run(s);
 	if (rc != PL_OK || s->r[0].status != PL_SFTP_OK) {
-		step_reset(s);
+		sftp_reset(s);
 		return rc;
 	}
 	h = s->r[0].got;
 	*alone = true;
 	for (int i = 0; i < LIST_MOST && *alone && !end && rc == PL_OK; i++) {
-		step_reset(s);
-		step_ask(s, NULL, (struct pl_sftp_req){
+		sftp_reset(s);
+		sftp_ask(s, NULL, (struct pl_sftp_req){
 			.op = PL_SFTP_READDIR, .handle = &h });
-		rc = step_run(s);
+		rc = sftp_run(s);
 		end = s->r[0].status != PL_SFTP_OK;
 		if (!end)
 			*alone = names_alone(s->r[0].body, s->r[0].body_len,
 			    &web);
 	}
 	*alone = *alone && web && end;
-	step_reset(s);
+	sftp_reset(s);
 	if (rc == PL_OK) {
-		step_ask(s, NULL, (struct pl_sftp_req){ .op = PL_SFTP_CLOSE,
+		sftp_ask(s, NULL, (struct pl_sftp_req){ .op = PL_SFTP_CLOSE,
 			.handle = &h });
-		rc = step_run(s);
-		step_reset(s);
+		rc = sftp_run(s);
+		sftp_reset(s);
 	}
 	return rc;
 }
 
 /* Behind the last file, ours goes as well. */
 static enum pl_code
-web_del(struct step *s, struct sftp_dir *d)
+web_del(struct sftp_step *s, struct sftp_dir *d)
 {
 	char *path = sftp_path(s->f, d->path);
 	struct pl_change c;
-	struct item it;
+	struct sftp_item it;
 	enum pl_code rc;
 	bool alone;
 
@@ -907,11 +592,11 @@ web_del(struct step *s, struct sftp_dir *d)
 	return rc;
 }
 
-/* ---- a call --------------------------------------------------------------------------------------- */
+/* ---- a call ------------------------------------------------------------ */
 
 /* "DIRS", "DIRS TEMP", or NULL; what is neither says nothing. */
 static void
-item_handle(const struct sftp *f, struct item *it, const char *handle)
+item_handle(const struct sftp *f, struct sftp_item *it, const char *handle)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789";
 	char name[32] = SFTP_TEMP, *dir;
@@ -935,13 +620,13 @@ item_handle(const struct sftp *f, struct item *it, const char *handle)
 }
 
 static void
-item_init(struct sftp *f, struct item *it, const struct pl_change *c,
+item_init(struct sftp *f, struct sftp_item *it, const struct pl_change *c,
     struct pl_outcome *out)
 {
 	const char *path = c->name + 1, *slash;
 	struct pl_err err;
 
-	*it = (struct item){ .c = c, .out = out };
+	*it = (struct sftp_item){ .c = c, .out = out };
 	pl_err_clear(&err);
 	if (c->kind != PL_FILE)
 		pl_fail(&err, PL_EINVAL, "%s: a record cannot be published "
@@ -950,11 +635,11 @@ item_init(struct sftp *f, struct item *it, const struct pl_change *c,
 		(void)pl_record_allowed(c->kind, c->name, c->value,
 		    c->value_len, false, NULL, &err);
 	if (err.code == PL_OK && ((slash = strrchr(path, '/')) == NULL ||
-	    (it->dir = dir_of(f, path, (size_t)(slash - path))) == NULL))
+	    (it->dir = sftp_dir_of(f, path, (size_t)(slash - path))) == NULL))
 		pl_fail(&err, PL_EINVAL, "%s: not below a known directory",
 		    c->name);
 	if (err.code != PL_OK) {
-		item_fail(it, &err);
+		sftp_item_fail(it, &err);
 		return;
 	}
 	it->final = sftp_path(f, path);
@@ -963,8 +648,8 @@ item_init(struct sftp *f, struct item *it, const struct pl_change *c,
 
 /* All changes of one kind, a chunk at a time. */
 static enum pl_code
-work_op(struct step *s, struct item *it, size_t n, enum pl_op op,
-    enum pl_code (*fn)(struct step *s, struct item *it, size_t n))
+work_op(struct sftp_step *s, struct sftp_item *it, size_t n, enum pl_op op,
+    enum pl_code (*fn)(struct sftp_step *s, struct sftp_item *it, size_t n))
 {
 	enum pl_code rc = PL_OK;
 	size_t from = 0, len;
@@ -982,7 +667,7 @@ work_op(struct step *s, struct item *it, size_t n, enum pl_op op,
 
 /* What comes with the files: their neighbours, and empty directories. */
 static enum pl_code
-work_around(struct step *s, const struct item *it, size_t n)
+work_around(struct sftp_step *s, const struct sftp_item *it, size_t n)
 {
 	struct sftp_dir *added = NULL, *removed = NULL;
 	enum pl_code rc = PL_OK;
@@ -992,7 +677,7 @@ work_around(struct step *s, const struct item *it, size_t n)
 		struct sftp_dir *d = it[i].dir;
 
 		if (it[i].c->op == PL_ADD && it[i].out->code != PL_OK)
-			for (; d != NULL && d->ours; d = dir_above(s->f, d))
+			for (; d != NULL && d->ours; d = sftp_dir_above(s->f, d))
 				d->drop = true;
 	}
 	for (size_t i = 0; i < n && s->f->web_config && rc == PL_OK; i++) {
@@ -1009,7 +694,7 @@ work_around(struct step *s, const struct item *it, size_t n)
 		removed = it[i].dir;
 		rc = web_del(s, removed);
 	}
-	return rc != PL_OK ? rc : dirs_drop(s);
+	return rc != PL_OK ? rc : sftp_dirs_drop(s);
 }
 
 static void
@@ -1028,8 +713,8 @@ sftp_work(struct sftp *f, const struct pl_call *call,
     const struct pl_change *chg, struct pl_outcome *out, size_t n,
     struct pl_err *err)
 {
-	struct item *it = pl_array(n, sizeof(*it));
-	struct step s = { .f = f, .deadline = call->deadline, .err = err };
+	struct sftp_item *it = pl_array(n, sizeof(*it));
+	struct sftp_step s = { .f = f, .deadline = call->deadline, .err = err };
 	enum pl_code rc;
 
 	for (size_t i = 0; i < f->ndirs; i++) {
@@ -1038,7 +723,7 @@ sftp_work(struct sftp *f, const struct pl_call *call,
 	}
 	for (size_t i = 0; i < n; i++)
 		item_init(f, &it[i], &chg[i], &out[i]);
-	rc = dirs_look(&s);
+	rc = sftp_dirs_look(&s);
 	if (rc == PL_OK)
 		rc = work_op(&s, it, n, PL_LOOK, look_chunk);
 	if (rc == PL_OK)

@@ -136,7 +136,7 @@ const struct pl_provider_desc pl_desc_sftp = {
 
 #ifndef PL_DESCRIBE
 
-/* ---- opening and closing --------------------------------------------------------- */
+/* ---- opening and closing ----------------------------------------------- */
 
 /* The root as SFTP writes it: "C:\inetpub" is "/C:/inetpub" there. */
 static char *
@@ -267,7 +267,7 @@ sftp_connect(struct sftp *f, int64_t deadline, struct pl_err *err)
 	return rc;
 }
 
-/* ---- account test ------------------------------------------------------------------ */
+/* ---- account test ------------------------------------------------------ */
 
 static enum pl_code
 ask_one(struct sftp *f, struct pl_sftp_req *r, int64_t deadline,
@@ -335,7 +335,7 @@ out:
 	return rc;
 }
 
-/* ---- apply -------------------------------------------------------------------------- */
+/* ---- apply ------------------------------------------------------------- */
 
 static enum pl_code
 sftp_apply(void *self, const struct pl_call *call,

@@ -155,10 +155,21 @@ ssh_code(int rc)
 	}
 }
 
-/* Is it the connection, and nothing that anybody has said? */
+/*
+ * Is it the connection, and nothing that anybody has said?  While a user is
+ * authenticated the library has one code for "no" and for "no answer"; what
+ * it was waiting for stands in its text only.
+ */
 static bool
-ssh_is_link(int rc)
+ssh_is_link(struct pl_ssh *s, int rc)
 {
+	char *text = NULL;
+
+	(void)libssh2_session_last_error(s->session, &text, NULL, 0);
+	if (ssh_code(rc) == PL_EAUTH && text != NULL &&
+	    (strncmp(text, "Waiting", 7) == 0 ||
+	    strncmp(text, "Unable to send", 14) == 0))
+		return true;
 	return rc == LIBSSH2_ERROR_EAGAIN || rc == LIBSSH2_ERROR_TIMEOUT ||
 	    rc == LIBSSH2_ERROR_SOCKET_NONE ||
 	    rc == LIBSSH2_ERROR_SOCKET_SEND ||
@@ -177,7 +188,8 @@ ssh_fail(struct pl_ssh *s, int rc, const char *doing, struct pl_err *err)
 		return pl_fail(err, PL_ENET, "%s: %s: deadline passed",
 		    s->name.data, doing);
 	(void)libssh2_session_last_error(s->session, &text, NULL, 0);
-	return pl_fail(err, ssh_code(rc), "%s: %s: %s", s->name.data, doing,
+	return pl_fail(err, ssh_is_link(s, rc) ? PL_ENET : ssh_code(rc),
+	    "%s: %s: %s", s->name.data, doing,
 	    text != NULL && *text != '\0' ? text : "connection lost");
 }
 
@@ -343,6 +355,10 @@ ssh_reach(struct pl_ssh **out, const char *host, uint16_t port,
     const char *hostkeys, bool only, int64_t deadline, struct pl_err *err)
 {
 	struct pl_ssh *s = pl_alloc(sizeof(*s));
+	union {		/* the library wants a void * */
+		LIBSSH2_RECV_FUNC((*fn));
+		void *p;
+	} cb;
 	enum pl_code rc;
 
 	*out = NULL;
@@ -368,16 +384,9 @@ ssh_reach(struct pl_ssh **out, const char *host, uint16_t port,
 		goto fail;
 	}
 	libssh2_session_set_blocking(s->session, 0);
-	/* The library wants a void *, which C does not make of a function. */
-	{
-		union {
-			LIBSSH2_RECV_FUNC((*fn));
-			void *p;
-		} cb = { .fn = ssh_recv };
-
-		(void)libssh2_session_callback_set(s->session,
-		    LIBSSH2_CALLBACK_RECV, cb.p);
-	}
+	cb.fn = ssh_recv;
+	(void)libssh2_session_callback_set(s->session, LIBSSH2_CALLBACK_RECV,
+	    cb.p);
 	rc = ssh_prefer(s, hostkeys, only, err);
 	if (rc == PL_OK)
 		rc = ssh_handshake(s, deadline, err);
@@ -526,8 +535,6 @@ pl_ssh_host_keys(struct pl_buf *text, const char *host, uint16_t port,
 		    (strncmp(type, "rsa-", 4) == 0 && !has_rsa_sha2()))
 			continue;
 		rc = ssh_reach(&s, host, port, type, true, deadline, err);
-		if (rc == PL_EREMOTE && text->len > 0)
-			continue;
 		if (rc == PL_EREMOTE)
 			continue;
 		if (rc != PL_OK)
@@ -570,7 +577,7 @@ auth_key(struct pl_ssh *s, const struct pl_ssh_opts *o, int64_t deadline,
 	while (rc == LIBSSH2_ERROR_EAGAIN && ssh_turn(s, deadline));
 	if (rc == 0)
 		return PL_OK;
-	if (ssh_is_link(rc))
+	if (ssh_is_link(s, rc))
 		return ssh_fail(s, rc, "authentication", err);
 	if (rc != LIBSSH2_ERROR_AUTHENTICATION_FAILED &&
 	    rc != LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
@@ -601,7 +608,7 @@ auth_password(struct pl_ssh *s, const struct pl_ssh_opts *o,
 	while (rc == LIBSSH2_ERROR_EAGAIN && ssh_turn(s, deadline));
 	if (rc == 0)
 		return PL_OK;
-	if (ssh_code(rc) == PL_EAUTH)
+	if (ssh_code(rc) == PL_EAUTH && !ssh_is_link(s, rc))
 		return pl_fail(err, PL_EAUTH, "%s: user %s: password %s",
 		    s->name.data, o->user,
 		    rc == LIBSSH2_ERROR_PASSWORD_EXPIRED ? "has expired" :
@@ -647,7 +654,7 @@ auth_prompts(struct pl_ssh *s, const struct pl_ssh_opts *o,
 	s->password = NULL;
 	if (rc == 0)
 		return PL_OK;
-	if (ssh_code(rc) == PL_EAUTH)
+	if (ssh_code(rc) == PL_EAUTH && !ssh_is_link(s, rc))
 		return pl_fail(err, PL_EAUTH, "%s: user %s: password refused "
 		    "(keyboard-interactive)", s->name.data, o->user);
 	return ssh_fail(s, rc, "authentication", err);
@@ -668,7 +675,7 @@ agent_try(struct pl_ssh *s, LIBSSH2_AGENT *agent,
 		while (rc == LIBSSH2_ERROR_EAGAIN && ssh_turn(s, deadline));
 		if (rc == 0)
 			return PL_OK;
-		if (ssh_code(rc) != PL_EAUTH)
+		if (ssh_code(rc) != PL_EAUTH || ssh_is_link(s, rc))
 			return ssh_fail(s, rc, "authentication", err);
 	}
 	return pl_fail(err, PL_EAUTH, "%s: user %s: none of the agent's %d "

@@ -7,7 +7,6 @@ its kin are ours, so that users and passwords exist for it alone.
 """
 
 import base64
-import crypt
 import hashlib
 import os
 import select
@@ -21,6 +20,14 @@ from lab_net import Service, find_program, free_port, own_address
 USER = "webber"
 UID = 23457
 PASSWORD = "a pass phrase: \"q\" & c."
+
+
+def hashed(password):
+    """As it stands in a file of shadow passwords."""
+    return subprocess.run(
+        [find_program("openssl"), "passwd", "-6", "-stdin"], check=True,
+        input=password + "\n", stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
 
 
 def keygen(path, kind="ed25519", passphrase="", form=None):
@@ -144,9 +151,8 @@ class Sshd(SftpServer):
         with open("/etc/group", encoding="utf-8") as text:
             self.write("group", text.read() + f"{USER}:x:{UID}:\n")
         with open("/etc/shadow", encoding="utf-8") as text:
-            hashed = crypt.crypt(PASSWORD, crypt.METHOD_SHA512)
             self.write("shadow", text.read() +
-                       f"{USER}:{hashed}:19000:0:99999:7:::\n")
+                       f"{USER}:{hashed(PASSWORD)}:19000:0:99999:7:::\n")
         self.write("pam", "auth required pam_unix.so\n"
                    "account required pam_permit.so\n"
                    "session required pam_permit.so\n")
@@ -183,8 +189,7 @@ class Proftpd(SftpServer):
             [find_program("ssh-keygen"), "-e", "-f", self.userkey + ".pub"],
             check=True, stdout=subprocess.PIPE, text=True)
         self.write(f"keys/{USER}", done.stdout)
-        hashed = crypt.crypt(PASSWORD, crypt.METHOD_SHA512)
-        self.write("users", f"{USER}:{hashed}:{UID}:{UID}::{self.jail}:"
+        self.write("users", f"{USER}:{hashed(PASSWORD)}:{UID}:{UID}::{self.jail}:"
                    "/bin/sh\n", 0o600)
         self.write("groups", f"{USER}:x:{UID}:\n", 0o600)
         hosts = "".join(f"  SFTPHostKey {p}\n"

@@ -3,8 +3,11 @@
 """Files on other hosts: a real sshd, ProFTPD's mod_sftp, nginx on top."""
 
 import os
+import pathlib
+import shutil
 import stat
 import subprocess
+import tempfile
 
 import pytest
 
@@ -17,14 +20,15 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0,
 
 
 @pytest.fixture
-def open_path(tmp_path):
-    """Other users can walk to what lies below."""
-    path = tmp_path
-    while path != path.parent:
-        if path.owner() == "root" and not path.stat().st_mode & 0o1:
-            path.chmod(path.stat().st_mode | 0o11)
-        path = path.parent
-    return tmp_path
+def open_path():
+    """A folder that other users can walk through.
+
+    Not below pytest's own, which every new pytest closes to others again.
+    """
+    path = pathlib.Path(tempfile.mkdtemp(prefix="placard-ssh-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture
