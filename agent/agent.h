@@ -103,6 +103,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *                            <-  SCOPED call, n × (code, scope, text)
  *   APPLY call, deadline, scope, changes ->
  *                            <-  APPLIED call, err, outcomes
+ *   PROBE call, deadline     ->
+ *                            <-  PROBED call, err, text (providers with PL_P_HOSTKEY)
  *   CHECK n × check          ->                      (role check)
  *   CANCEL id                ->
  *                            <-  SEEN sighting       (any number, the last one final)
@@ -116,7 +118,7 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  */
 enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 	PL_MSG_APPLY, PL_MSG_APPLIED, PL_MSG_CHECK, PL_MSG_CANCEL,
-	PL_MSG_SEEN };
+	PL_MSG_SEEN, PL_MSG_PROBE = 32, PL_MSG_PROBED };
 
 #define PL_SEAM_FD 3
 #define PL_ROLE_ACCOUNT "account"
@@ -402,6 +404,12 @@ enum pl_code pl_engine_work(struct pl_engine *e, const volatile int *stop,
 enum pl_code pl_engine_test(struct pl_engine *e,
     const struct pl_account *account, const char *name,
     char scope[PL_NAME_MAX], struct pl_err *err);
+
+/* What identifies the account's host (PL_P_HOSTKEY), appended to text;
+ * blocks in the loop until answered. */
+enum pl_code pl_engine_host_keys(struct pl_engine *e,
+    const struct pl_account *account, struct pl_buf *text,
+    struct pl_err *err);
 
 /* report.c */
 enum pl_state pl_run_state(const struct pl_job_run *run);

@@ -28,7 +28,7 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, write;
+	bool all, write, host_key;
 	const char *ca, *account_uri;
 
 	char **args;			/* words behind the options */
@@ -43,6 +43,7 @@ struct pl_cli {
 #define PL_TAKES_PUBLISH	0x4	/* -a --ttl --dry-run */
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
+#define PL_TAKES_HOST_KEY	0x100	/* --host-key */
 #define PL_TAKES_TOP	0x20	/* --version */
 #define PL_TAKES_CHECK	0x80	/* --account-uri --write */
 #define PL_TAKES_SEE	0x100	/* --ca */

@@ -14,7 +14,8 @@ enum opt {
 	OPT_NAME, OPT_PATH, OPT_CONTENT, OPT_CONTENT_FILE, OPT_ACCOUNT_URL,
 	OPT_ISSUER, OPT_POLICY, OPT_PERSIST, OPT_JOBS, OPT_ACCOUNT, OPT_TTL,
 	OPT_TIMEOUT, OPT_SERVER, OPT_RESOLVER, OPT_DRY_RUN, OPT_NO_WAIT,
-	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_CA, OPT_ACCOUNT_URI, OPT_WRITE
+	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_CA, OPT_ACCOUNT_URI, OPT_WRITE,
+	OPT_HOST_KEY
 };
 
 #define DATA PL_TAKES_CHALLENGE | PL_TAKES_BRIEF
@@ -72,6 +73,8 @@ static const struct opt_desc options[] = {
 	    "what is older: 90s, 30m, 2h, 7d" },
 	{ OPT_ALL, 0, "all", NULL, PL_TAKES_JOURNAL,
 	    "all that the journal knows" },
+	{ OPT_HOST_KEY, 0, "host-key", NULL, PL_TAKES_HOST_KEY,
+	    "ask the host for its keys and print their fingerprints" },
 	{ OPT_CONFIG, 'c', "config", "FILE", 0, "configuration file" },
 	{ OPT_JSON, 0, "json", NULL, 0, "results and errors as JSON" },
 	{ OPT_QUIET, 'q', "quiet", NULL, 0, "say less" },
@@ -332,6 +335,7 @@ take(struct pl_cli *cli, const struct pl_command *cmd, int id, char *arg)
 	case OPT_ACCOUNT_URI: cli->account_uri = arg; break;
 	case OPT_WRITE: cli->write = true; break;
 	case OPT_ALL: cli->all = true; break;
+	case OPT_HOST_KEY: cli->host_key = true; break;
 	case OPT_HELP:
 		if (cmd->run == NULL)
 			pl_cli_top_help();

@@ -224,6 +224,27 @@ out:
 	return code;
 }
 
+static enum pl_code
+serve_probe(struct server *s, struct pl_cursor *c)
+{
+	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c);
+	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	struct pl_buf b, text;
+	struct pl_err err;
+
+	if (c->bad || s->provider->probe == NULL)
+		return PL_EPROTO;
+	pl_err_clear(&err);
+	pl_buf_init(&text, PL_LIM_BODY);
+	err.code = s->provider->probe(s->self, &call, &text, &err);
+	pl_buf_init(&b, PL_LIM_FRAME);
+	pl_put_u32(&b, id);
+	pl_put_err(&b, &err);
+	pl_put_str(&b, text.data);
+	pl_buf_clear(&text);
+	return reply(s, PL_MSG_PROBED, &b);
+}
+
 int
 pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 {
@@ -248,6 +269,8 @@ pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 			code = serve_scope(&s, &f.body);
 		else if (f.type == PL_MSG_APPLY)
 			code = serve_apply(&s, &f.body);
+		else if (f.type == PL_MSG_PROBE)
+			code = serve_probe(&s, &f.body);
 		else
 			code = PL_EPROTO;
 		if (code != PL_OK)

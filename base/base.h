@@ -321,6 +321,9 @@ enum pl_code pl_tree_same(struct pl_tree *t, const char *path,
  */
 enum pl_code pl_tree_missing(struct pl_tree *t, const char *path,
     unsigned *dirs, struct pl_err *err);
+/* Does the directory of `path` hold nothing else?  False where it cannot be
+ * listed. */
+bool pl_tree_alone(struct pl_tree *t, const char *path);
 /* Can files be made below `path` (which need not exist)?  Leaves nothing. */
 enum pl_code pl_tree_writable(struct pl_tree *t, const char *path,
     struct pl_err *err);

@@ -121,6 +121,7 @@ struct pl_call {
 #define PL_P_LOOK	0x1	/* knows PL_LOOK: the engine looks before it adds */
 #define PL_P_ALIAS	0x2	/* tells by itself that a name is a CNAME (outcome.alias) */
 #define PL_P_HTTP	0x4	/* takes pl_http_options */
+#define PL_P_HOSTKEY	0x8	/* has probe(): the host's keys */
 
 struct pl_provider_desc {
 	const char *name;		/* as in `provider = "…"` */
@@ -177,7 +178,18 @@ struct pl_provider {
 	    const char *scope, const struct pl_change *chg,
 	    struct pl_outcome *out, size_t n, struct pl_err *err);
 	void (*close)(void *self);
+	/*
+	 * Optional (NULL): appends what identifies the host, for a person
+	 * to compare ("placard account show --host-key").  Sends no
+	 * credential.
+	 */
+	enum pl_code (*probe)(void *self, const struct pl_call *call,
+	    struct pl_buf *text, struct pl_err *err);
 };
+
+/* A neighbour of files without an extension that makes IIS serve them. */
+#define PL_WEB_CONFIG "web.config"
+extern const char pl_web_config[];
 
 /* All descriptions, in alphabetical order, NULL-terminated (engine only). */
 extern const struct pl_provider_desc *const pl_registry[];
@@ -191,6 +203,7 @@ extern const struct pl_provider_desc pl_desc_file;
 extern const struct pl_provider_desc pl_desc_godaddy;
 extern const struct pl_provider_desc pl_desc_rfc2136;
 extern const struct pl_provider_desc pl_desc_route53;
+extern const struct pl_provider_desc pl_desc_sftp;
 /* The code half, in worker programs only. */
 extern const struct pl_provider pl_provider_azure;
 extern const struct pl_provider pl_provider_cloudflare;
@@ -199,5 +212,6 @@ extern const struct pl_provider pl_provider_file;
 extern const struct pl_provider pl_provider_godaddy;
 extern const struct pl_provider pl_provider_rfc2136;
 extern const struct pl_provider pl_provider_route53;
+extern const struct pl_provider pl_provider_sftp;
 
 #endif

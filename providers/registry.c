@@ -41,6 +41,7 @@ const struct pl_provider_desc *const pl_registry[] = {
 	&pl_desc_godaddy,
 	&pl_desc_rfc2136,
 	&pl_desc_route53,
+	&pl_desc_sftp,
 	NULL
 };
 

@@ -634,4 +634,140 @@ enum pl_code pl_http_code(int status);
 enum pl_code pl_http_same_host(struct pl_http *h, const char *url,
     struct pl_buf *target, struct pl_err *err);
 
+/* ---- known-hosts.c: no library ------------------------------------------ */
+
+/* What a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT") says of a
+ * host's key. */
+enum pl_known { PL_KNOWN_NOT, PL_KNOWN_SAME, PL_KNOWN_OTHER,
+	PL_KNOWN_REVOKED };
+struct pl_known_host {
+	const char *host;	/* as configured: name or address */
+	uint16_t port;
+	const void *key;	/* its blob; NULL: only collect the types */
+	size_t len;
+};
+/*
+ * Looks through the text: plain, wildcard, negated and hashed names,
+ * "[host]:port", @revoked; certificate authorities are passed over.  *line:
+ * where the verdict was found (0: nowhere).  types (may be NULL) gets the
+ * key types that the file has for the host, comma-separated, in file order.
+ * PL_KNOWN_OTHER: the host is there with another key of that type.
+ */
+enum pl_known pl_known_hosts(const char *text, size_t n,
+    const struct pl_known_host *h, unsigned *line, struct pl_buf *types);
+/* Appends the name as a line of such a file begins: "host", "[host]:2222". */
+void pl_known_name(struct pl_buf *b, const char *host, uint16_t port);
+
+/* ---- ssh.c: libssh2 ------------------------------------------------------ */
+
+/*
+ * A connection to one SSH server, host verified, user authenticated.  The
+ * addresses of the host are raced (RFC 8305); only strong algorithms are
+ * offered; the host's key is judged before anything secret is sent, and is
+ * never learnt.  Deadlines are pl_mono_ms.
+ */
+struct pl_ssh;
+struct pl_ssh_opts {
+	const char *host;
+	uint16_t port;
+	const char *user;
+	const struct pl_secret *key;		/* PEM or OpenSSH's form, or NULL */
+	const struct pl_secret *passphrase;	/* of the key, or NULL */
+	const struct pl_secret *password;	/* also for keyboard-interactive, or NULL */
+	const char *agent;			/* path of an agent's socket, or NULL */
+	const char *known_hosts;		/* path, or NULL */
+	const char *host_key;			/* "SHA256:…", or NULL */
+};
+/*
+ * PL_EINVAL: the host's key is unknown (fingerprint and line to add are
+ * told); PL_EREMOTE: it is another one, revoked, or no algorithm is shared;
+ * PL_EAUTH: key, passphrase, password or agent refused.
+ */
+enum pl_code pl_ssh_open(struct pl_ssh **out, const struct pl_ssh_opts *o,
+    int64_t deadline, struct pl_err *err);
+void pl_ssh_close(struct pl_ssh *s);		/* NULL is allowed; does not wait */
+/* Opens the one channel with this subsystem ("sftp"). */
+enum pl_code pl_ssh_subsystem(struct pl_ssh *s, const char *name,
+    int64_t deadline, struct pl_err *err);
+/*
+ * Sends what it can of out (dropping it from there) and appends to in what
+ * has come; waits until one of both has moved.  PL_ENET: cut, or deadline.
+ */
+enum pl_code pl_ssh_move(struct pl_ssh *s, struct pl_buf *out,
+    struct pl_buf *in, int64_t deadline, struct pl_err *err);
+/* Has an idle connection ended, or does it say what nobody asked for? */
+bool pl_ssh_stale(struct pl_ssh *s);
+/*
+ * Connects once for every kind of host key, authenticates to none, and appends a
+ * line each: "TYPE SHA256:…", then the line of a known_hosts file.
+ */
+enum pl_code pl_ssh_host_keys(struct pl_buf *text, const char *host,
+    uint16_t port, int64_t deadline, struct pl_err *err);
+
+/* ---- sftp.c: no library, protocol version 3 over ssh.c -------------------- */
+
+enum pl_sftp_op { PL_SFTP_OPEN = 3, PL_SFTP_CLOSE = 4, PL_SFTP_READ = 5,
+	PL_SFTP_WRITE = 6, PL_SFTP_LSTAT = 7, PL_SFTP_SETSTAT = 9,
+	PL_SFTP_FSETSTAT = 10, PL_SFTP_OPENDIR = 11, PL_SFTP_READDIR = 12,
+	PL_SFTP_REMOVE = 13, PL_SFTP_MKDIR = 14, PL_SFTP_RMDIR = 15,
+	PL_SFTP_STAT = 17, PL_SFTP_RENAME = 18,
+	/* extensions, by name on the wire */
+	PL_SFTP_POSIX_RENAME = 256, PL_SFTP_FSYNC, PL_SFTP_LSETSTAT,
+	PL_SFTP_STATVFS };
+enum pl_sftp_status { PL_SFTP_OK, PL_SFTP_EOF, PL_SFTP_NO_FILE,
+	PL_SFTP_DENIED, PL_SFTP_FAILURE, PL_SFTP_BAD_MESSAGE,
+	PL_SFTP_NO_CONNECTION, PL_SFTP_LOST, PL_SFTP_UNSUPPORTED };
+#define PL_SFTP_CHUNK	32768u		/* octets a READ or WRITE, at most */
+#define PL_SFTP_HANDLE	256		/* octets of a handle, at most */
+#define PL_SFTP_READ_FLAG	0x01u	/* of OPEN */
+#define PL_SFTP_NEW_FLAGS	0x2au	/* write, create, exclusive */
+#define PL_SFTP_NO_MODE		0xffffffffu
+
+struct pl_sftp_handle {
+	size_t len;
+	unsigned char octets[PL_SFTP_HANDLE];
+};
+struct pl_sftp_req {
+	enum pl_sftp_op op;
+	const char *path, *to;	/* to: RENAME, POSIX_RENAME */
+	const struct pl_sftp_handle *handle;
+	uint32_t flags;		/* OPEN */
+	uint32_t mode;		/* OPEN MKDIR …SETSTAT: rights */
+	uint64_t offset;	/* READ WRITE */
+	const void *data;	/* WRITE */
+	size_t len;		/* READ WRITE */
+
+	/* the answer */
+	bool sent, answered;
+	unsigned status;	/* PL_SFTP_OK for answers of other forms too */
+	char text[80];		/* the server's own word for a failure */
+	struct pl_sftp_handle got;	/* OPEN OPENDIR */
+	uint32_t perm;		/* LSTAT STAT: type and rights; 0: not told */
+	bool sized;
+	uint64_t size;		/* LSTAT STAT: where sized */
+	char *body;		/* READ: octets; READDIR: names, NUL behind each */
+	size_t body_len;
+	uint64_t avail;		/* STATVFS: blocks left for us */
+};
+struct pl_sftp;
+/* Keeps ssh (closes it with itself, and on failure). */
+enum pl_code pl_sftp_open(struct pl_sftp **out, struct pl_ssh *ssh,
+    int64_t deadline, struct pl_err *err);
+void pl_sftp_close(struct pl_sftp *s);
+bool pl_sftp_stale(struct pl_sftp *s);
+/* Does the server know this extension (op from PL_SFTP_POSIX_RENAME on)? */
+bool pl_sftp_knows(const struct pl_sftp *s, enum pl_sftp_op op);
+/*
+ * Sends all requests without waiting in between and takes the answers in
+ * any order.  PL_OK: each has an answer, whatever it is.  Else PL_ENET or
+ * PL_EPROTO: `answered` tells which have one, and the connection is of no
+ * more use.  Answers are freed by pl_sftp_req_clear.
+ */
+enum pl_code pl_sftp_do(struct pl_sftp *s, struct pl_sftp_req *r, size_t n,
+    int64_t deadline, struct pl_err *err);
+void pl_sftp_req_clear(struct pl_sftp_req *r, size_t n);
+/* The code and, with err, the text for a status that is not OK. */
+enum pl_code pl_sftp_fail(const struct pl_sftp_req *r, const char *what,
+    struct pl_err *err);
+
 #endif
