@@ -245,7 +245,7 @@ def test_root_that_is_not_ours(either, tmp_path):  # noqa: F811
 
 def inside(server):  # noqa: F811
     """The document root as the server's namespace has it."""
-    return f"/proc/{server.proc.pid}/root/mnt/htdocs"
+    return os.path.join(f"/proc/{server.proc.pid}", "root", "mnt/htdocs")
 
 
 @pytest.mark.parametrize("what, size", [("full", 0), ("filling", 2)])
