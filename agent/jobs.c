@@ -262,9 +262,8 @@ pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
 	}
 }
 
-/* A challenge as far as a journal row remembers it. */
-static void
-challenge_of_row(struct pl_challenge *ch, const struct pl_row *r)
+void
+pl_row_challenge(struct pl_challenge *ch, const struct pl_row *r)
 {
 	*ch = (struct pl_challenge){ .kind = r->kind,
 		.standing = r->standing };
@@ -319,7 +318,7 @@ pl_engine_remove_rows(struct pl_engine *e, struct pl_row *rows, size_t n,
 
 	job.challenges = pl_array(n, sizeof(*job.challenges));
 	for (size_t i = 0; i < n; i++)
-		challenge_of_row(&job.challenges[i], &rows[i]);
+		pl_row_challenge(&job.challenges[i], &rows[i]);
 	run = run_new(e, &job, timeout_ms);
 	run->removing = true;
 	for (size_t i = 0; i < n; i++)
