@@ -199,7 +199,7 @@ hook_add(struct pl_cli *cli, struct pl_hook *h)
 static int
 remove_name(struct pl_session *s, const struct pl_hook *h)
 {
-	struct pl_row_query q = { .record = h->name, .kind = PL_TXT };
+	struct pl_row_query q = { .job = NULL };
 	struct pl_row *rows = NULL;
 	struct pl_job_run *run;
 	struct pl_err err;
@@ -209,7 +209,9 @@ remove_name(struct pl_session *s, const struct pl_hook *h)
 	if (pl_journal_rows(s->journal, &q, &rows, &n, &err) != PL_OK)
 		return pl_cli_fail(s->cli, &err);
 	for (size_t i = 0; i < n; i++) {
-		if (strncmp(rows[i].job, "mod_md-", 7) == 0)
+		if (rows[i].kind == PL_TXT &&
+		    strcmp(rows[i].record, h->name) == 0 &&
+		    strncmp(rows[i].job, "mod_md-", 7) == 0)
 			rows[m++] = rows[i];
 		else
 			pl_row_clear(&rows[i]);

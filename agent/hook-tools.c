@@ -81,6 +81,7 @@ add_owner(struct pl_hook *h, const char *fqdn, const char *value,
 	struct pl_challenge_args a = { .method = "dns-txt", .name = fqdn,
 		.value = value };
 	const char *dot = strchr(fqdn, '.');
+	enum pl_code code;
 
 	if (strncmp(fqdn, LABEL, strlen(LABEL)) == 0)
 		return add_dns(h, fqdn + strlen(LABEL), value, err);
@@ -88,7 +89,11 @@ add_owner(struct pl_hook *h, const char *fqdn, const char *value,
 		return pl_fail(err, PL_EINVAL, "%s: is not an owner name",
 		    fqdn);
 	a.domain = dot + 1;
-	return add_challenge(h, &a, err);
+	code = add_challenge(h, &a, err);
+	/* Made as a token, but bound to the rules of what it is. */
+	if (code == PL_OK)
+		h->job.challenges[h->job.n - 1].method = PL_DNS_01;
+	return code;
 }
 
 /* "certbot-x7k2m9q4a1b3": whose it is, and no two alike. */

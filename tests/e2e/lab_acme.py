@@ -190,10 +190,10 @@ class World:
         """Copy on write over one directory of the host."""
         base = self.path("over")
         name = folder.strip("/").replace("/", "-")
-        self.ns.run("mkdir", "-p", f"{base}/{name}/up", f"{base}/{name}/work")
+        self.ns.run("mkdir", "-p", f"{base}/{name}/up", f"{base}/{name}/tmp")
         self.ns.run("mount", "-t", "overlay", "overlay", "-o",
                     f"lowerdir={folder},upperdir={base}/{name}/up,"
-                    f"workdir={base}/{name}/work", folder)
+                    f"workdir={base}/{name}/tmp", folder)
 
     def start(self):
         os.makedirs(self.root, exist_ok=True)

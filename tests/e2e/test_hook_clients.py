@@ -279,6 +279,8 @@ def test_mod_md(world, version, tmp_path):
         lab.wait_for(lambda: os.path.exists(staged) or
                      httpd.poll() is not None, "a certificate", 90)
         assert httpd.poll() is None, httpd.communicate()
+        lab.wait_for(lambda: not world.primary.texts(
+            "_acme-challenge.example.com"), "the teardown", 30)
     except lab.LabError:
         with open(f"{folder}/error.log", encoding="utf-8") as log:
             raise AssertionError(log.read()[-5000:]) from None
