@@ -63,7 +63,7 @@ rest_start(struct rest *r, struct pl_session *s, const char *id,
 	r->n = job.n = m;
 	if (m > 0)
 		r->run = pl_engine_verify(s->engine, &job,
-		    pl_session_timeout(s), false);
+		    pl_session_timeout(s), PL_LOOK_UNTIL);
 	s->total += m;
 	pl_job_clear(&job);
 	return code;

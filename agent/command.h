@@ -30,7 +30,8 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, host_key, print;
+	bool all, write;
+	const char *ca, *account_uri;
 
 	char **args;			/* words behind the options */
 	int nargs;
@@ -45,7 +46,8 @@ struct pl_cli {
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
 #define PL_TAKES_TOP	0x20	/* --version */
-#define PL_TAKES_WORDS	0x80	/* options end at the first word */
+#define PL_TAKES_CHECK	0x80	/* --account-uri --write */
+#define PL_TAKES_WORDS	0x100	/* options end at the first word */
 #define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
 
 struct pl_command {
@@ -90,6 +92,8 @@ int pl_cmd_run(struct pl_cli *cli);
 /* cmd-journal.c */
 int pl_cmd_cleanup(struct pl_cli *cli);
 int pl_cmd_list(struct pl_cli *cli);
+/* cmd-check.c */
+int pl_cmd_check(struct pl_cli *cli);
 /* Removes these values, by the journal where it knows them; a status. */
 int pl_session_cleanup(struct pl_session *s, struct pl_job *jobs, size_t n);
 /* Works until the removals are done, and reports them; a status. */

@@ -18,7 +18,8 @@ static const struct pl_command commands[] = {
 	    "Is it visible?  Changes nothing and needs no credentials.",
 	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK, 0, 0, pl_cmd_verify,
 	    "One look, or with --timeout as many as it takes.\n" },
-	{ "cleanup", CHALLENGE " | --job ID | --older-than AGE | --all",
+	{ "cleanup", CHALLENGE
+	    " |\n    --job ID | --older-than AGE | --all",
 	    "Removes that value, or what is ours by the journal.",
 	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK | PL_TAKES_PUBLISH |
 	    PL_TAKES_JOURNAL, 0, 0, pl_cmd_cleanup, NULL },
@@ -28,6 +29,9 @@ static const struct pl_command commands[] = {
 	    pl_cmd_run, "Exits as the command did.\n" },
 	{ "list", "", "Shows what is published and not yet removed.", 0, 0, 0,
 	    pl_cmd_list, NULL },
+	{ "check", "NAME...",
+	    "Pre-flight: would a CA see it, and may the account write there?",
+	    PL_TAKES_LOOK | PL_TAKES_CHECK, 1, -1, pl_cmd_check, NULL },
 	{ "account", "list | show NAME | test NAME",
 	    "Shows accounts, or tries their credentials.", PL_TAKES_LOOK, 1, 2,
 	    pl_cmd_account, NULL },
