@@ -142,6 +142,9 @@ fill_row(struct pl_engine *e, struct pl_target *g)
 	r->apex = ch->method == PL_DNS_TXT_TOKEN;
 	r->standing = ch->standing;
 	r->created = pl_wall_ms();
+	if ((g->account->desc->flags & PL_P_SOURCE) != 0)
+		r->handle = pl_strdup(ch->kind == PL_FILE ? ch->domain :
+		    ch->key_authorization);
 }
 
 /* Does somebody have to find out first where its aliases lead? */

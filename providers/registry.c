@@ -37,6 +37,7 @@ const struct pl_provider_desc *const pl_registry[] = {
 	&pl_desc_cloudflare,
 	&pl_desc_cloudns,
 	&pl_desc_azure,
+	&pl_desc_exec,
 	&pl_desc_file,
 	&pl_desc_godaddy,
 	&pl_desc_rfc2136,
