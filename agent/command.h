@@ -47,7 +47,8 @@ struct pl_cli {
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
 #define PL_TAKES_TOP	0x20	/* --version */
 #define PL_TAKES_CHECK	0x80	/* --account-uri --write */
-#define PL_TAKES_WORDS	0x100	/* options end at the first word */
+#define PL_TAKES_SEE	0x100	/* --ca */
+#define PL_TAKES_WORDS	0x200	/* options end at the first word */
 #define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
 
 struct pl_command {

@@ -60,7 +60,7 @@ static const struct opt_desc options[] = {
 	    "say what would be done" },
 	{ OPT_NO_WAIT, 0, "no-wait", NULL, PL_TAKES_NO_WAIT,
 	    "do not wait until it is visible" },
-	{ OPT_CA, 0, "ca", "DOMAIN", PL_TAKES_LOOK,
+	{ OPT_CA, 0, "ca", "DOMAIN", PL_TAKES_SEE,
 	    "the CA that CAA must allow (letsencrypt.org)" },
 	{ OPT_ACCOUNT_URI, 0, "account-uri", "U", PL_TAKES_CHECK,
 	    "its account, for RFC 8657" },

@@ -34,9 +34,9 @@ const struct pl_option pl_http_options[] = {
 
 /* In alphabetical order. */
 const struct pl_provider_desc *const pl_registry[] = {
+	&pl_desc_azure,
 	&pl_desc_cloudflare,
 	&pl_desc_cloudns,
-	&pl_desc_azure,
 	&pl_desc_exec,
 	&pl_desc_file,
 	&pl_desc_godaddy,

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import lab
-from lab_cloud import STRANGER, CloudBed, scan_state
+from lab_vendor import STRANGER, CloudBed, scan_state
 from lab_crash import JOURNAL, Strace
 from fakes import azure
 

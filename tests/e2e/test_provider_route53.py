@@ -7,7 +7,7 @@ import re
 import pytest
 
 import lab
-from lab_cloud import OWNER, STRANGER, CloudBed, scan_processes, scan_state
+from lab_vendor import OWNER, STRANGER, CloudBed, scan_processes, scan_state
 from fakes import route53
 
 

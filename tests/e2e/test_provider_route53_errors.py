@@ -5,7 +5,7 @@
 import pytest
 
 import lab
-from lab_cloud import OWNER, STRANGER, CloudBed, scan_state
+from lab_vendor import OWNER, STRANGER, CloudBed, scan_state
 from lab_crash import JOURNAL, Strace
 from fakes import route53
 
