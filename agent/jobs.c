@@ -40,7 +40,7 @@ target_init(struct pl_target *g, struct pl_task *t,
     const struct pl_account *a)
 {
 	*g = (struct pl_target){ .task = t, .account = a,
-		.follow = a->follow };
+		.follow = a->follow && (a->desc->flags & PL_P_STAY) == 0 };
 	g->name = pl_strdup(t->ch->record);
 }
 
@@ -113,7 +113,8 @@ find_accounts(struct pl_engine *e, struct pl_task *t, struct pl_err *err)
 		if (code != PL_OK)
 			return code;
 		target_init(&t->targets[t->n], t, a);
-		if (r != NULL && r->follow != -1)
+		if (r != NULL && r->follow != -1 &&
+		    (a->desc->flags & PL_P_STAY) == 0)
 			t->targets[t->n].follow = r->follow != 0;
 		t->n++;
 	}

@@ -122,6 +122,7 @@ struct pl_call {
 #define PL_P_LOOK	0x1	/* knows PL_LOOK: the engine looks before it adds */
 #define PL_P_ALIAS	0x2	/* tells by itself that a name is a CNAME (outcome.alias) */
 #define PL_P_HTTP	0x4	/* takes pl_http_options */
+#define PL_P_STAY	0x10	/* knows by itself where the aliases of its names lead */
 #define PL_P_SOURCE	0x8	/* handles tell from the first on what the value was
 				 * made of: a TXT record's key authorization where
 				 * it is known, a file's domain */
