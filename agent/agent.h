@@ -383,6 +383,8 @@ struct pl_job_run *pl_engine_plan(struct pl_engine *e, struct pl_job *job);
 /* Only looks (no journal, no account): once, until visible, or as pre-flight. */
 struct pl_job_run *pl_engine_verify(struct pl_engine *e, struct pl_job *job,
     int64_t timeout_ms, enum pl_look look);
+/* A challenge as far as a journal row remembers it; gives. */
+void pl_row_challenge(struct pl_challenge *ch, const struct pl_row *r);
 /* Removes what a run has published (standing ones stay). */
 void pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
     int64_t timeout_ms);

@@ -7,6 +7,8 @@
 
 #include "agent.h"
 
+struct pl_session;
+
 /* What the command line said. */
 struct pl_cli {
 	const char *config;
@@ -47,6 +49,7 @@ struct pl_cli {
 #define PL_TAKES_TOP	0x20	/* --version */
 #define PL_TAKES_CHECK	0x80	/* --account-uri --write */
 #define PL_TAKES_SEE	0x100	/* --ca */
+#define PL_TAKES_WORDS	0x200	/* options end at the first word */
 #define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
 
 struct pl_command {
@@ -93,6 +96,13 @@ int pl_cmd_cleanup(struct pl_cli *cli);
 int pl_cmd_list(struct pl_cli *cli);
 /* cmd-check.c */
 int pl_cmd_check(struct pl_cli *cli);
+/* Removes these values, by the journal where it knows them; a status. */
+int pl_session_cleanup(struct pl_session *s, struct pl_job *jobs, size_t n);
+/* Works until the removals are done, and reports them; a status. */
+int pl_session_finish(struct pl_session *s, struct pl_job_run *const *runs,
+    size_t n);
+/* cmd-hook.c */
+int pl_cmd_hook(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);

@@ -406,7 +406,8 @@ int
 pl_cli_parse(struct pl_cli *cli, const struct pl_command *cmd, int argc,
     char **argv)
 {
-	int status = parse(cli, cmd, argc, argv, "");
+	int status = parse(cli, cmd, argc, argv,
+	    (cmd->takes & PL_TAKES_WORDS) != 0 ? "+" : "");
 
 	if (status != -1)
 		return status;

@@ -29,6 +29,9 @@ enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
 /* The same for a text that begins at this line (from 1) of `what`. */
 enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
     const char *what, unsigned line, struct pl_err *err);
+/* From a file of secrets: errors quote nothing of it. */
+enum pl_code pl_json_parse_secret(json_t **out, const struct pl_secret *s,
+    const char *what, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
 json_t *pl_json_share(json_t *j);			/* gives one more */
 char *pl_json_text(const json_t *j);			/* gives compact text */
@@ -584,6 +587,9 @@ struct pl_http_header {
 	const char *value;		/* or prefix for the secret: "Bearer " */
 	const struct pl_secret *secret;	/* or NULL */
 };
+/* What "Basic " needs (RFC 7617).  Gives. */
+struct pl_secret *pl_http_basic(const char *user,
+    const struct pl_secret *password);
 struct pl_http_req {
 	const char *method;		/* GET POST PUT PATCH DELETE */
 	const char *target;		/* path and query, already escaped: "/v1/zones?name=x" */
