@@ -20,6 +20,8 @@ struct pl_cli {
 	char **servers, **resolvers;	/* NULL-terminated, or NULL */
 	size_t nservers, nresolvers;
 	bool dry_run, no_wait;
+	enum pl_life life;
+	int sockets;			/* that were handed down */
 
 	struct pl_challenge_args ch;	/* -m, -d and so on */
 	bool has_challenge;
@@ -112,6 +114,7 @@ enum pl_journal_need { PL_JOURNAL_NONE, PL_JOURNAL_READ, PL_JOURNAL_WRITE };
 int pl_session_open(struct pl_session *s, struct pl_cli *cli,
     enum pl_journal_need need, bool wait, bool files);
 void pl_session_close(struct pl_session *s);
+void pl_session_signals(struct pl_session *s);	/* watch for them again */
 /* Works until nothing is open or a signal came. */
 enum pl_code pl_session_work(struct pl_session *s, struct pl_err *err);
 int64_t pl_session_timeout(const struct pl_session *s);

@@ -86,7 +86,8 @@ main(int argc, char **argv)
 		.log = { 2, PL_LOG_WARN, false, false, "placard" } };
 	int status;
 
-	pl_process_harden(2);
+	cli.sockets = pl_process_sockets();
+	pl_process_harden(2 + cli.sockets);
 	status = pl_cli_flush(dispatch(&cli, argc, argv));
 	pl_cli_clear(&cli);
 	return status;

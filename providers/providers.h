@@ -121,6 +121,12 @@ struct pl_call {
 #define PL_P_LOOK	0x1	/* knows PL_LOOK: the engine looks before it adds */
 #define PL_P_ALIAS	0x2	/* tells by itself that a name is a CNAME (outcome.alias) */
 #define PL_P_HTTP	0x4	/* takes pl_http_options */
+/*
+ * What it publishes is there only as long as its worker lives: the worker
+ * stays, and one that is started again gets what the journal has published
+ * before it says that it is ready.  Has fd and serve below.
+ */
+#define PL_P_RESIDENT	0x8
 
 struct pl_provider_desc {
 	const char *name;		/* as in `provider = "…"` */
@@ -177,6 +183,15 @@ struct pl_provider {
 	    const char *scope, const struct pl_change *chg,
 	    struct pl_outcome *out, size_t n, struct pl_err *err);
 	void (*close)(void *self);
+	/*
+	 * PL_P_RESIDENT only, else NULL: open() has bound its sockets (the
+	 * setting "inherited-sockets" says how many descriptors behind the
+	 * seam's are sockets that were handed down).  fd() is polled for
+	 * reading; serve() does a bounded piece of what is there, and gives
+	 * the milliseconds until it wants to be called without input, -1: not.
+	 */
+	int (*fd)(void *self);
+	int (*serve)(void *self);
 };
 
 /* All descriptions, in alphabetical order, NULL-terminated (engine only). */
@@ -185,9 +200,11 @@ const struct pl_provider_desc *pl_provider_find(const char *name);
 
 /* One line each; the describing half of providers/NAME.c. */
 extern const struct pl_provider_desc pl_desc_file;
+extern const struct pl_provider_desc pl_desc_responder;
 extern const struct pl_provider_desc pl_desc_rfc2136;
 /* The code half, in worker programs only. */
 extern const struct pl_provider pl_provider_file;
+extern const struct pl_provider pl_provider_responder;
 extern const struct pl_provider pl_provider_rfc2136;
 
 #endif

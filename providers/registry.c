@@ -35,6 +35,7 @@ const struct pl_option pl_http_options[] = {
 /* In alphabetical order. */
 const struct pl_provider_desc *const pl_registry[] = {
 	&pl_desc_file,
+	&pl_desc_responder,
 	&pl_desc_rfc2136,
 	NULL
 };
