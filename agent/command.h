@@ -30,7 +30,7 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, write;
+	bool all, write, create;
 	const char *ca, *account_uri;
 
 	char **args;			/* words behind the options */
@@ -47,6 +47,7 @@ struct pl_cli {
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
 #define PL_TAKES_TOP	0x20	/* --version */
 #define PL_TAKES_CHECK	0x80	/* --account-uri --write */
+#define PL_TAKES_CREATE	0x100	/* delegate: -a --ttl --create */
 #define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
 
 struct pl_command {
@@ -93,6 +94,8 @@ int pl_cmd_cleanup(struct pl_cli *cli);
 int pl_cmd_list(struct pl_cli *cli);
 /* cmd-check.c */
 int pl_cmd_check(struct pl_cli *cli);
+/* cmd-delegate.c */
+int pl_cmd_delegate(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);

@@ -39,8 +39,10 @@ static void
 target_init(struct pl_target *g, struct pl_task *t,
     const struct pl_account *a)
 {
+	/* A standing alias goes where it was asked for. */
 	*g = (struct pl_target){ .task = t, .account = a,
-		.follow = a->follow };
+		.follow = a->follow &&
+		!(t->ch->standing && t->ch->kind == PL_CNAME) };
 	g->name = pl_strdup(t->ch->record);
 }
 
