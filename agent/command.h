@@ -22,6 +22,8 @@ struct pl_cli {
 	char **servers, **resolvers;	/* NULL-terminated, or NULL */
 	size_t nservers, nresolvers;
 	bool dry_run, no_wait;
+	enum pl_life life;
+	int sockets;			/* that were handed down */
 
 	struct pl_challenge_args ch;	/* -m, -d and so on */
 	bool has_challenge;
@@ -31,6 +33,7 @@ struct pl_cli {
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
 	bool all, write, host_key;
+	bool all, write, create;
 	const char *ca, *account_uri;
 
 	char **args;			/* words behind the options */
@@ -50,6 +53,7 @@ struct pl_cli {
 #define PL_TAKES_CHECK	0x80	/* --account-uri --write */
 #define PL_TAKES_SEE	0x100	/* --ca */
 #define PL_TAKES_WORDS	0x200	/* options end at the first word */
+#define PL_TAKES_CREATE	0x100	/* delegate: -a --ttl --create */
 #define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
 
 struct pl_command {
@@ -103,6 +107,8 @@ int pl_session_finish(struct pl_session *s, struct pl_job_run *const *runs,
     size_t n);
 /* cmd-hook.c */
 int pl_cmd_hook(struct pl_cli *cli);
+/* cmd-delegate.c */
+int pl_cmd_delegate(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);
@@ -124,6 +130,7 @@ enum pl_journal_need { PL_JOURNAL_NONE, PL_JOURNAL_READ, PL_JOURNAL_WRITE };
 int pl_session_open(struct pl_session *s, struct pl_cli *cli,
     enum pl_journal_need need, bool wait, bool files);
 void pl_session_close(struct pl_session *s);
+void pl_session_signals(struct pl_session *s);	/* watch for them again */
 /* Works until nothing is open or a signal came. */
 enum pl_code pl_session_work(struct pl_session *s, struct pl_err *err);
 int64_t pl_session_timeout(const struct pl_session *s);

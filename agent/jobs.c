@@ -39,8 +39,11 @@ static void
 target_init(struct pl_target *g, struct pl_task *t,
     const struct pl_account *a)
 {
+	/* A standing alias goes where it was asked for. */
 	*g = (struct pl_target){ .task = t, .account = a,
 		.follow = a->follow && (a->desc->flags & PL_P_STAY) == 0 };
+		.follow = a->follow &&
+		!(t->ch->standing && t->ch->kind == PL_CNAME) };
 	g->name = pl_strdup(t->ch->record);
 }
 
@@ -185,6 +188,8 @@ task_start(struct pl_engine *e, struct pl_task *t, bool removing)
 		t->targets[k].removing = removing;
 		t->targets[k].row.was = PL_WAS_UNKNOWN;
 	}
+	for (size_t k = 0; k < t->n; k++)
+		pl_resident_want(pl_acct_of(e, t->targets[k].account));
 	if (must_locate(t)) {
 		pl_look_start(t, PL_LOOK_WHERE);
 		return;

@@ -34,6 +34,10 @@ static const struct pl_command commands[] = {
 	    "Pre-flight: would a CA see it, and may the account write there?",
 	    PL_TAKES_LOOK | PL_TAKES_CHECK | PL_TAKES_SEE, 1, -1,
 	    pl_cmd_check, NULL },
+	    PL_TAKES_LOOK | PL_TAKES_CHECK, 1, -1, pl_cmd_check, NULL },
+	{ "delegate", "NAME...",
+	    "The lines that lead challenges to this host's responder.",
+	    PL_TAKES_LOOK | PL_TAKES_CREATE, 1, -1, pl_cmd_delegate, NULL },
 	{ "account", "list | show NAME | test NAME",
 	    "Shows accounts, or tries their credentials.",
 	    PL_TAKES_LOOK | PL_TAKES_HOST_KEY, 1, 2,
@@ -126,6 +130,9 @@ main(int argc, char **argv)
 	status = pl_cli_flush(dispatch(&cli, argc,
 	    words != NULL ? words : argv));
 	free(words);
+	cli.sockets = pl_process_sockets();
+	pl_process_harden(2 + cli.sockets);
+	status = pl_cli_flush(dispatch(&cli, argc, argv));
 	pl_cli_clear(&cli);
 	return status;
 }

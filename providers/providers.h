@@ -127,6 +127,12 @@ struct pl_call {
 #define PL_P_SOURCE	0x8	/* handles tell from the first on what the value was
 				 * made of: a TXT record's key authorization where
 				 * it is known, a file's domain */
+/*
+ * What it publishes is there only as long as its worker lives: the worker
+ * stays, and one that is started again gets what the journal has published
+ * before it says that it is ready.  Has fd and serve below.
+ */
+#define PL_P_RESIDENT	0x8
 
 struct pl_provider_desc {
 	const char *name;		/* as in `provider = "…"` */
@@ -190,6 +196,14 @@ struct pl_provider {
 	 */
 	enum pl_code (*probe)(void *self, const struct pl_call *call,
 	    struct pl_buf *text, struct pl_err *err);
+	 * PL_P_RESIDENT only, else NULL: open() has bound its sockets (the
+	 * setting "inherited-sockets" says how many descriptors behind the
+	 * seam's are sockets that were handed down).  fd() is polled for
+	 * reading; serve() does a bounded piece of what is there, and gives
+	 * the milliseconds until it wants to be called without input, -1: not.
+	 */
+	int (*fd)(void *self);
+	int (*serve)(void *self);
 };
 
 /* A neighbour of files without an extension that makes IIS serve them. */
@@ -209,6 +223,7 @@ extern const struct pl_provider_desc pl_desc_exec;
 extern const struct pl_provider_desc pl_desc_file;
 extern const struct pl_provider_desc pl_desc_godaddy;
 extern const struct pl_provider_desc pl_desc_httpreq;
+extern const struct pl_provider_desc pl_desc_responder;
 extern const struct pl_provider_desc pl_desc_rfc2136;
 extern const struct pl_provider_desc pl_desc_route53;
 extern const struct pl_provider_desc pl_desc_sftp;
@@ -221,6 +236,7 @@ extern const struct pl_provider pl_provider_exec;
 extern const struct pl_provider pl_provider_file;
 extern const struct pl_provider pl_provider_godaddy;
 extern const struct pl_provider pl_provider_httpreq;
+extern const struct pl_provider pl_provider_responder;
 extern const struct pl_provider pl_provider_rfc2136;
 extern const struct pl_provider pl_provider_route53;
 extern const struct pl_provider pl_provider_sftp;

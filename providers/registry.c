@@ -42,6 +42,7 @@ const struct pl_provider_desc *const pl_registry[] = {
 	&pl_desc_file,
 	&pl_desc_godaddy,
 	&pl_desc_httpreq,
+	&pl_desc_responder,
 	&pl_desc_rfc2136,
 	&pl_desc_route53,
 	&pl_desc_sftp,
