@@ -120,8 +120,7 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  */
 enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 	PL_MSG_APPLY, PL_MSG_APPLIED, PL_MSG_CHECK, PL_MSG_CANCEL,
-	PL_MSG_SEEN, PL_MSG_PROBE = 32, PL_MSG_PROBED };
-	PL_MSG_SEEN, PL_MSG_REFILL };
+	PL_MSG_SEEN, PL_MSG_REFILL, PL_MSG_PROBE, PL_MSG_PROBED };
 
 #define PL_SEAM_FD 3
 #define PL_ROLE_ACCOUNT "account"

@@ -32,8 +32,7 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, write, host_key;
-	bool all, write, create;
+	bool all, write, host_key, create;
 	const char *ca, *account_uri;
 
 	char **args;			/* words behind the options */
@@ -48,13 +47,13 @@ struct pl_cli {
 #define PL_TAKES_PUBLISH	0x4	/* -a --ttl --dry-run */
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
-#define PL_TAKES_HOST_KEY	0x100	/* --host-key */
-#define PL_TAKES_TOP	0x20	/* --version */
-#define PL_TAKES_CHECK	0x80	/* --account-uri --write */
-#define PL_TAKES_SEE	0x100	/* --ca */
-#define PL_TAKES_WORDS	0x200	/* options end at the first word */
-#define PL_TAKES_CREATE	0x100	/* delegate: -a --ttl --create */
-#define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
+#define PL_TAKES_TOP		0x20	/* --version */
+#define PL_TAKES_BRIEF		0x40	/* in help: named, not explained */
+#define PL_TAKES_CHECK		0x80	/* --account-uri --write */
+#define PL_TAKES_SEE		0x100	/* --ca */
+#define PL_TAKES_WORDS		0x200	/* options end at the first word */
+#define PL_TAKES_HOST_KEY	0x400	/* --host-key */
+#define PL_TAKES_CREATE		0x800	/* delegate: -a --ttl --create */
 
 struct pl_command {
 	const char *name;

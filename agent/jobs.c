@@ -41,8 +41,7 @@ target_init(struct pl_target *g, struct pl_task *t,
 {
 	/* A standing alias goes where it was asked for. */
 	*g = (struct pl_target){ .task = t, .account = a,
-		.follow = a->follow && (a->desc->flags & PL_P_STAY) == 0 };
-		.follow = a->follow &&
+		.follow = a->follow && (a->desc->flags & PL_P_STAY) == 0 &&
 		!(t->ch->standing && t->ch->kind == PL_CNAME) };
 	g->name = pl_strdup(t->ch->record);
 }

@@ -34,7 +34,6 @@ static const struct pl_command commands[] = {
 	    "Pre-flight: would a CA see it, and may the account write there?",
 	    PL_TAKES_LOOK | PL_TAKES_CHECK | PL_TAKES_SEE, 1, -1,
 	    pl_cmd_check, NULL },
-	    PL_TAKES_LOOK | PL_TAKES_CHECK, 1, -1, pl_cmd_check, NULL },
 	{ "delegate", "NAME...",
 	    "The lines that lead challenges to this host's responder.",
 	    PL_TAKES_LOOK | PL_TAKES_CREATE, 1, -1, pl_cmd_delegate, NULL },

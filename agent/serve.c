@@ -271,6 +271,8 @@ serve_probe(struct server *s, struct pl_cursor *c)
 	pl_put_str(&b, text.data);
 	pl_buf_clear(&text);
 	return reply(s, PL_MSG_PROBED, &b);
+}
+
 /* What is published already, one by one: a record that is refused now must
  * not take the others with it. */
 static enum pl_code

@@ -124,7 +124,7 @@ struct pl_call {
 #define PL_P_HTTP	0x4	/* takes pl_http_options */
 #define PL_P_HOSTKEY	0x8	/* has probe(): the host's keys */
 #define PL_P_STAY	0x10	/* knows by itself where the aliases of its names lead */
-#define PL_P_SOURCE	0x8	/* handles tell from the first on what the value was
+#define PL_P_SOURCE	0x20	/* handles tell from the first on what the value was
 				 * made of: a TXT record's key authorization where
 				 * it is known, a file's domain */
 /*
@@ -132,7 +132,7 @@ struct pl_call {
  * stays, and one that is started again gets what the journal has published
  * before it says that it is ready.  Has fd and serve below.
  */
-#define PL_P_RESIDENT	0x8
+#define PL_P_RESIDENT	0x40
 
 struct pl_provider_desc {
 	const char *name;		/* as in `provider = "…"` */
@@ -196,6 +196,7 @@ struct pl_provider {
 	 */
 	enum pl_code (*probe)(void *self, const struct pl_call *call,
 	    struct pl_buf *text, struct pl_err *err);
+	/*
 	 * PL_P_RESIDENT only, else NULL: open() has bound its sockets (the
 	 * setting "inherited-sockets" says how many descriptors behind the
 	 * seam's are sockets that were handed down).  fd() is polled for
