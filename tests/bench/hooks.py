@@ -14,6 +14,7 @@ client that does not look fails where the secondary lags.
 
 import argparse
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -138,6 +139,8 @@ def main():
     parser.add_argument("--placard-only", action="store_true")
     parser.add_argument("clients", nargs="*", metavar="CLIENT")
     args = parser.parse_args()
+    # So that the servers are stopped, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for notify, other in (("fast", args.lag_only), ("lag", args.fast_only)):
         if other:
             continue
