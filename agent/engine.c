@@ -555,7 +555,8 @@ alias_account(struct pl_engine *e, const struct pl_target *t)
 		    (a->desc->kinds & (1u << t->task->ch->kind)) != 0)
 			return a;
 	}
-	return t->account;
+	a = r == NULL ? pl_resident_holder(e, t->name) : NULL;
+	return a != NULL && t->task->ch->kind != PL_FILE ? a : t->account;
 }
 
 void

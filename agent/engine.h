@@ -92,6 +92,9 @@ void pl_resident_spec(struct pl_acct *a, struct pl_worker_spec *spec);
 void pl_resident_want(struct pl_acct *a);	/* start it, and keep it alive */
 void pl_resident_keep(struct pl_engine *e);	/* start again what has died */
 bool pl_residents_waking(const struct pl_engine *e);
+/* The resident account that has the name in its option `zones`, or NULL. */
+const struct pl_account *pl_resident_holder(const struct pl_engine *e,
+    const char *name);
 /* Will there still be an answer when somebody asks?  Else err says why not. */
 bool pl_resident_lasts(const struct pl_target *t, struct pl_err *err);
 

@@ -392,7 +392,7 @@ struct pl_served;
 struct pl_served *pl_served_new(void);		/* gives */
 void pl_served_free(struct pl_served *s);	/* NULL is allowed */
 
-#define PL_SERVED_NEGATIVE 5	/* seconds that a "no" may be kept */
+#define PL_SERVED_NEGATIVE 1	/* seconds that a "no" may be kept */
 #define PL_SERVED_FIXED 3600	/* seconds for SOA, NS and addresses */
 
 /*
