@@ -70,3 +70,44 @@ def test_a_deadline_that_has_passed(bed):
     bed.unchanged()
     # What it may have left from better days can still be cleaned up.
     bed.placard.ok("cleanup", "--jobs", job)
+
+
+# -- cleanup tells about the job that it was given
+
+def pair(zone):
+    """The apex and its wildcard, whose record and value are the same."""
+    name = f"_{'ab' * 16}.{zone}"
+    return [{"method": "dns-cname", "domain": domain, "name": name,
+             "value": "x.ca.test"} for domain in (zone, "*." + zone)]
+
+
+def test_the_report_of_a_cleanup_mirrors_the_job(bed):
+    job = bed.placard.job_file(lab.job(*pair(bed.zone), lab.dns01(bed.zone),
+                                       lab.dns01("never." + bed.zone),
+                                       name="mirror"))
+    only = bed.placard.job_file(lab.job(*pair(bed.zone), lab.dns01(bed.zone),
+                                        name="mirror"), name="only.json")
+    done = bed.placard.json("present", "--no-wait", "--jobs", only)
+    assert done.status == 0, done
+    done = bed.placard.json("cleanup", "--jobs", job)
+    assert done.status == 0, done
+    assert done.report["job"] == "mirror"
+    assert [(c["domain"], c["state"]) for c in done.report["challenges"]] == [
+        (bed.zone, "removed"), ("*." + bed.zone, "removed"),
+        (bed.zone, "removed"), ("never." + bed.zone, "removed")]
+    assert bed.placard.quiet_journal()
+    bed.unchanged()
+
+
+def test_one_of_a_pair_leaves_the_record_for_the_other(bed):
+    """Each job owns its share; the record goes with the last."""
+    one, two = pair(bed.zone)
+    first = bed.placard.job_file(lab.job(one, name="one"), name="one.json")
+    second = bed.placard.job_file(lab.job(two, name="two"), name="two.json")
+    bed.placard.ok("present", "--no-wait", "--jobs", first)
+    bed.placard.ok("present", "--no-wait", "--jobs", second)
+    done = bed.placard.json("cleanup", "--job", "one")
+    assert done.report["job"] == "one" and done.status == 0, done
+    assert bed.primary.target(one["name"]) == "x.ca.test."
+    bed.placard.ok("cleanup", "--job", "two")
+    bed.unchanged()
