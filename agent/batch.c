@@ -232,10 +232,12 @@ take_ready(struct pl_target **first, struct pl_target ***last,
 static bool
 get_worker(struct pl_acct *a, struct pl_worker **w, struct pl_err *err)
 {
-	struct pl_worker_spec spec = { a->key, a->conf->desc->program,
-		&a->hello, a->conf->desc->parallel };
+	struct pl_worker_spec spec = { .key = a->key,
+		.program = a->conf->desc->program, .hello = &a->hello,
+		.most = a->conf->desc->parallel };
 
 	pl_err_clear(err);
+	pl_resident_spec(a, &spec);
 	if (pl_pool_acquire(a->engine->pool, &spec, w, err) != PL_OK)
 		*w = NULL;
 	return *w != NULL;
@@ -685,6 +687,7 @@ pl_engine_dispatch(void *arg)
 	int64_t now = pl_mono_ms(), wake = INT64_MAX;
 
 	e->kick = 0;
+	pl_resident_keep(e);
 	for (size_t i = 0; i < e->o.config->naccounts; i++) {
 		while (acct_step(&e->accts[i], now, &wake))
 			continue;

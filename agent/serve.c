@@ -8,6 +8,8 @@
  */
 #include "agent.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,8 @@ struct server {
 	const struct pl_provider *provider;
 	void *self;
 	const char **patterns;
+	struct pl_err opened;		/* what READY will say */
+	int64_t again;			/* resident: mono ms of its next turn, -1 */
 };
 
 static const struct pl_provider *
@@ -46,36 +50,60 @@ reply(struct server *s, enum pl_msg type, struct pl_buf *b)
 }
 
 static enum pl_code
+ready(struct server *s)
+{
+	struct pl_buf b;
+
+	pl_buf_init(&b, PL_LIM_FRAME);
+	pl_put_err(&b, &s->opened);
+	return reply(s, PL_MSG_READY, &b);
+}
+
+/* Sockets behind the seam. */
+static int
+inherited(void)
+{
+	const char *text = getenv("LISTEN_FDS");
+	int64_t n = 0;
+
+	if (text == NULL || pl_int_parse(&n, text, 0, 64, NULL) != PL_OK)
+		return 0;
+	return (int)n;
+}
+
+static enum pl_code
 hello(struct server *s, const struct pl_provider *const *table,
     struct pl_frame *f)
 {
 	const struct pl_setting *allow;
-	const char *role;
-	struct pl_buf b;
-	struct pl_err err;
+	char sockets[16];
+	const char *role, *number = sockets;
+	struct pl_err *err = &s->opened;
 
-	pl_err_clear(&err);
+	pl_err_clear(err);
 	role = pl_get_str(&f->body);
 	s->log.level = (enum pl_level)pl_get_u8(&f->body);
 	pl_settings_get(&f->body, &s->set);
 	if (f->type != PL_MSG_HELLO || f->body.bad ||
 	    !pl_streq(role, PL_ROLE_ACCOUNT))
 		return PL_EPROTO;
+	snprintf(sockets, sizeof(sockets), "%d", inherited());
+	pl_settings_add(&s->set, "inherited-sockets", &number, 1);
 	s->provider = find(table, s->set.provider);
 	if (s->provider == NULL)
-		pl_fail(&err, PL_EINVAL, "%s: provider %s is not in this worker",
+		pl_fail(err, PL_EINVAL, "%s: provider %s is not in this worker",
 		    s->set.account, s->set.provider);
 	else
-		s->provider->open(&s->self, &s->set, &err);
+		s->provider->open(&s->self, &s->set, err);
 	allow = pl_setting_find(&s->set, "allow-names");
 	if (allow != NULL) {
 		s->patterns = pl_array(allow->n + 1, sizeof(*s->patterns));
 		for (size_t i = 0; i < allow->n; i++)
 			s->patterns[i] = allow->values[i];
 	}
-	pl_buf_init(&b, PL_LIM_FRAME);
-	pl_put_err(&b, &err);
-	return reply(s, PL_MSG_READY, &b);
+	if (s->self != NULL && s->provider->serve != NULL)
+		return PL_OK;		/* ready when it is refilled */
+	return ready(s);
 }
 
 /* Shows the provider all names of a call before they are asked one by one;
@@ -245,6 +273,70 @@ serve_probe(struct server *s, struct pl_cursor *c)
 	return reply(s, PL_MSG_PROBED, &b);
 }
 
+/* What is published already, one by one: a record that is refused now must
+ * not take the others with it. */
+static enum pl_code
+serve_refill(struct server *s, struct pl_cursor *c)
+{
+	struct pl_call call = { INT64_MAX, &s->log };
+	uint32_t n = pl_get_count(c, 24);
+	struct pl_outcome out;
+	struct pl_change ch;
+	const char *scope;
+	struct pl_err err;
+
+	for (uint32_t i = 0; i < n; i++) {
+		scope = pl_get_str(c);
+		pl_change_get(c, &ch);
+		if (c->bad || scope == NULL || ch.op != PL_ADD)
+			return PL_EPROTO;
+		pl_err_clear(&err);
+		if (apply_allowed(s, &call, scope, &ch, &out, 1, &err) !=
+		    PL_OK || out.code != PL_OK)
+			pl_logf(&s->log, PL_LOG_WARN, "refill",
+			    "record=%s error=\"%s\"", ch.name,
+			    err.code != PL_OK ? err.text : out.text);
+	}
+	return n == 0 && !c->bad ? ready(s) : c->bad ? PL_EPROTO : PL_OK;
+}
+
+/* The next frame; a resident provider does its own work meanwhile, a bounded
+ * piece at a time, so that frames are never kept waiting. */
+static enum pl_code
+next_frame(struct server *s, struct pl_frame *f, bool *eof, bool greeted,
+    struct pl_err *err)
+{
+	struct pollfd p[2] = { { .fd = s->chan.fd, .events = POLLIN } };
+	enum pl_code code;
+	int64_t left;
+
+	if (s->self == NULL || s->provider->serve == NULL || !greeted)
+		return pl_chan_wait(&s->chan, f, eof, err);
+	p[1] = (struct pollfd){ .fd = s->provider->fd(s->self),
+		.events = POLLIN };
+	for (*eof = false;;) {
+		if (pl_chan_next(&s->chan, f))
+			return PL_OK;
+		left = s->again < 0 ? -1 : s->again - pl_mono_ms();
+		p[0].events = (short)(POLLIN |
+		    (pl_chan_pending(&s->chan) ? POLLOUT : 0));
+		if (poll(p, 2, left < 0 ? (s->again < 0 ? -1 : 0) :
+		    (int)left) == -1 && errno != EINTR)
+			return pl_fail_sys(err, PL_EIO, errno, "poll");
+		if (p[0].revents != 0) {
+			code = pl_chan_flush(&s->chan, err);
+			if (code == PL_OK)
+				code = pl_chan_fill(&s->chan, eof, err);
+			if (code != PL_OK || *eof)
+				return code;
+		}
+		if (p[1].revents != 0 || left <= 0) {
+			left = s->provider->serve(s->self);
+			s->again = left < 0 ? -1 : pl_mono_ms() + left;
+		}
+	}
+}
+
 int
 pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 {
@@ -252,12 +344,13 @@ pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 	struct pl_frame f;
 	struct pl_err err;
 	enum pl_code code;
-	bool eof = false, greeted = false;
+	bool eof = false, greeted = false, filled = false;
 
-	pl_process_harden(PL_SEAM_FD);
+	s.again = -1;
+	pl_process_harden(PL_SEAM_FD + inherited());
 	pl_chan_init(&s.chan, PL_SEAM_FD);
 	for (;;) {
-		code = pl_chan_wait(&s.chan, &f, &eof, &err);
+		code = next_frame(&s, &f, &eof, filled, &err);
 		if (code != PL_OK || eof)
 			break;
 		if (!greeted) {
@@ -265,7 +358,11 @@ pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 			greeted = true;
 		} else if (s.self == NULL)
 			code = PL_EPROTO;
-		else if (f.type == PL_MSG_SCOPE)
+		else if (f.type == PL_MSG_REFILL && !filled &&
+		    s.provider->serve != NULL) {
+			filled = f.body.end - f.body.p == 4;
+			code = serve_refill(&s, &f.body);
+		} else if (f.type == PL_MSG_SCOPE)
 			code = serve_scope(&s, &f.body);
 		else if (f.type == PL_MSG_APPLY)
 			code = serve_apply(&s, &f.body);

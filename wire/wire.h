@@ -29,6 +29,9 @@ enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
 /* The same for a text that begins at this line (from 1) of `what`. */
 enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
     const char *what, unsigned line, struct pl_err *err);
+/* From a file of secrets: errors quote nothing of it. */
+enum pl_code pl_json_parse_secret(json_t **out, const struct pl_secret *s,
+    const char *what, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
 json_t *pl_json_share(json_t *j);			/* gives one more */
 char *pl_json_text(const json_t *j);			/* gives compact text */
@@ -381,6 +384,58 @@ enum pl_code pl_dns_update(struct pl_dns_peer *p,
     struct pl_update *const *u, size_t n, int64_t deadline,
     enum pl_code *codes, unsigned *rcodes, struct pl_err *err);
 
+/* ---- dns-zone.c, dns-serve.c: an authoritative server (no library) ----- */
+
+/* Zones and their records in memory, and the answers to questions about
+ * them.  Names are lower case without final dot. */
+struct pl_served;
+struct pl_served *pl_served_new(void);		/* gives */
+void pl_served_free(struct pl_served *s);	/* NULL is allowed */
+
+#define PL_SERVED_NEGATIVE 5	/* seconds that a "no" may be kept */
+#define PL_SERVED_FIXED 3600	/* seconds for SOA, NS and addresses */
+
+/*
+ * Adds a zone.  `ns` are the names of its servers, the first is named in
+ * the SOA; an entry "NAME ADDRESS..." tells the addresses of a server whose
+ * name lies in a zone of ours (in one that is added already, or in this one).
+ * `hostmaster` is a mailbox name as in a SOA.  PL_EINVAL says what is wrong.
+ */
+enum pl_code pl_served_zone(struct pl_served *s, const char *apex,
+    const char *const *ns, size_t n, const char *hostmaster, uint32_t serial,
+    struct pl_err *err);
+/* The apex of the zone that holds a name, or NULL. */
+const char *pl_served_apex(const struct pl_served *s, const char *name);
+/*
+ * TXT: value is text, cut into strings of 255 here; CNAME: value is a name.
+ * A record that is added to a set takes the set's TTL.  *was tells that
+ * it was there already.  PL_ENOZONE outside the zones; PL_ECONFLICT where
+ * the name is an alias already and alias (256 octets, may be NULL) is set to where
+ * it leads; PL_EREMOTE where the set cannot be had in one message any more,
+ * or other data stand in the way of a CNAME.
+ */
+enum pl_code pl_served_add(struct pl_served *s, unsigned type,
+    const char *name, const char *value, size_t len, uint32_t ttl, bool *was,
+    char *alias, struct pl_err *err);
+/* Removes exactly that value; gone already is success, too. */
+enum pl_code pl_served_del(struct pl_served *s, unsigned type,
+    const char *name, const char *value, size_t len, struct pl_err *err);
+/* Is it there?  The alias as in pl_served_add. */
+enum pl_code pl_served_has(const struct pl_served *s, unsigned type,
+    const char *name, const char *value, size_t len, bool *there,
+    char *alias, struct pl_err *err);
+size_t pl_served_count(const struct pl_served *s);	/* records added */
+/*
+ * Writes the answer to a question of n octets (out: PL_DNS_MSG octets, or
+ * PL_DNS_UDP without tcp); gives its length, 0 where nothing is to be said.  Over UDP it fits 512 octets, or what EDNS
+ * offers up to PL_DNS_UDP, and is truncated otherwise (RFC 1034, 1035, 2181,
+ * 2308, 4343, 6891, 8020, 8482).
+ */
+size_t pl_served_answer(const struct pl_served *s, const unsigned char *q,
+    size_t n, unsigned char *out, bool tcp);
+/* Turns an answer into an empty, truncated one; gives its length. */
+size_t pl_served_cut(unsigned char *answer, size_t n);
+
 /* ---- resolve.c: libunbound ---------------------------------------------- */
 
 /*
@@ -584,6 +639,9 @@ struct pl_http_header {
 	const char *value;		/* or prefix for the secret: "Bearer " */
 	const struct pl_secret *secret;	/* or NULL */
 };
+/* What "Basic " needs (RFC 7617).  Gives. */
+struct pl_secret *pl_http_basic(const char *user,
+    const struct pl_secret *password);
 struct pl_http_req {
 	const char *method;		/* GET POST PUT PATCH DELETE */
 	const char *target;		/* path and query, already escaped: "/v1/zones?name=x" */
