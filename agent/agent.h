@@ -410,6 +410,11 @@ struct pl_job_run *pl_engine_remove_rows(struct pl_engine *e,
 /* Removes values that the journal does not know, by route and scope. */
 struct pl_job_run *pl_engine_remove_named(struct pl_engine *e,
     struct pl_job *job, int64_t timeout_ms);
+/* Removes a job's values: of challenge of[i] the journal knows row i (of
+ * ascending; rows kept, of not); those without a row go as named. */
+struct pl_job_run *pl_engine_remove_known(struct pl_engine *e,
+    struct pl_job *job, struct pl_row *rows, const size_t *of, size_t n,
+    int64_t timeout_ms);
 /* Ends all work that is not a removal with PL_ECANCEL; calls under way get
  * two seconds more. */
 void pl_engine_cancel(struct pl_engine *e);
