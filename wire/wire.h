@@ -487,6 +487,8 @@ struct pl_http_opts {
 enum pl_code pl_http_open(struct pl_http **out,
     const struct pl_http_opts *o, struct pl_err *err);
 void pl_http_close(struct pl_http *h);
+/* Where the calls that follow are logged; lent until the next one. */
+void pl_http_log(struct pl_http *h, const struct pl_log *log);
 
 struct pl_http_header {
 	const char *name;
@@ -529,7 +531,7 @@ const char *pl_http_header_get(const struct pl_http_res *r,
     const char *name, char *out, size_t size);
 /* Appends s percent-encoded (RFC 3986 unreserved stay; `slash` keeps "/"). */
 void pl_url_escape(struct pl_buf *b, const char *s, bool slash);
-/* application/x-www-form-urlencoded: "&name=value". */
+/* application/x-www-form-urlencoded: "&name=value", the first without "&". */
 void pl_form_add(struct pl_buf *b, const char *name, const char *value);
 void pl_form_add_secret(struct pl_buf *b, const char *name,
     const struct pl_secret *secret);
