@@ -18,7 +18,6 @@
 #define BATCH_BYTES	(1u << 20)
 #define BATCH_MOST	20000u
 #define SCOPE_MOST	4000u
-#define SCOPE_MS	30000
 
 struct batch {
 	struct pl_engine *e;
@@ -97,13 +96,44 @@ account_trouble(struct pl_acct *a, const struct pl_err *err)
 
 /* ---- scope --------------------------------------------------------------------- */
 
+/* What the account itself is to blame for names it, or its place in the
+ * configuration. */
+static void
+blame(const struct pl_account *a, struct pl_err *err)
+{
+	if (err->code == PL_EINVAL && a->file != NULL)
+		pl_prefix(err, "%s:%u: account %s", a->file, a->line,
+		    a->settings.account);
+	else
+		pl_prefix(err, "%s", a->settings.account);
+}
+
 static void
 all_failed(struct batch *b, struct pl_target **t, size_t n,
-    const struct pl_err *err)
+    const struct pl_err *why)
 {
-	account_trouble(b->a, err);
+	struct pl_err err = *why;
+
+	blame(b->a->conf, &err);
+	account_trouble(b->a, &err);
 	for (size_t i = 0; i < n; i++)
-		pl_target_failed(t[i], err);
+		pl_target_failed(t[i], &err);
+}
+
+/* How long a call may take: the account's limit, or what is left of the time
+ * of those who wait for it. */
+static int64_t
+call_ms(const struct batch *b, struct pl_target *const *t, size_t n)
+{
+	int64_t left = 0, now = pl_mono_ms();
+
+	for (size_t i = 0; i < n; i++) {
+		if (t[i]->task->run->deadline - now > left)
+			left = t[i]->task->run->deadline - now;
+	}
+	if (left > b->a->conf->timeout_ms)
+		left = b->a->conf->timeout_ms;
+	return left > 200 ? left : 200;
 }
 
 static void
@@ -134,6 +164,7 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 			pl_fail(&each, PL_EPROTO, "%s: worker's answer makes "
 			    "no sense", b->a->conf->settings.account);
 		if (each.code != PL_OK) {
+			blame(b->a->conf, &each);
 			account_trouble(b->a, &each);
 			pl_target_failed(t, &each);
 			continue;
@@ -215,19 +246,21 @@ ask_scopes(struct pl_acct *a, struct pl_worker *w)
 {
 	struct batch *b = batch_new(a, NULL, w, SCOPE_MOST);
 	struct pl_buf body;
+	int64_t ms;
 
 	b->n = take_ready(&a->scoping, &a->scoping_last, b->t, SCOPE_MOST,
 	    -1);
 	b->call = pl_worker_next_call(w);
 	pl_buf_init(&body, PL_LIM_FRAME);
 	pl_put_u32(&body, b->call);
-	pl_put_u32(&body, SCOPE_MS);
+	ms = call_ms(b, b->t, b->n);
+	pl_put_u32(&body, (uint32_t)ms);
 	pl_put_u32(&body, (uint32_t)b->n);
 	for (size_t i = 0; i < b->n; i++) {
 		b->t[i]->phase = PL_T_SCOPE;
 		pl_put_str(&body, b->t[i]->name);
 	}
-	pl_worker_call(w, PL_MSG_SCOPE, &body, PL_MSG_SCOPED, SCOPE_MS,
+	pl_worker_call(w, PL_MSG_SCOPE, &body, PL_MSG_SCOPED, ms,
 	    scope_done, b);
 	pl_buf_clear(&body);
 }
@@ -495,7 +528,7 @@ static void
 send_changes(struct batch *b, enum pl_op op)
 {
 	struct pl_buf body;
-	int64_t ms = b->a->conf->timeout_ms;
+	int64_t ms = call_ms(b, b->sent, b->nsent);
 
 	b->op = op;
 	b->call = pl_worker_next_call(b->w);

@@ -288,6 +288,8 @@ pl_cmd_cleanup(struct pl_cli *cli)
 	}
 	status = pl_session_open(&s, cli, cli->dry_run ? PL_JOURNAL_READ :
 	    PL_JOURNAL_WRITE, false, false);
+	if (status == -1)
+		status = pl_cli_allowed(cli, s.config, jobs, n);
 	if (status == -1 && by_journal)
 		status = cleanup_journal(&s);
 	else if (status == -1 && cli->dry_run)

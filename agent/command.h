@@ -28,7 +28,8 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, host_key, print;
+	bool all, write;
+	const char *ca, *account_uri;
 
 	struct pl_cli_own {		/* options of single commands, as they came */
 		const char *name, *value;	/* value "" where it takes none */
@@ -48,6 +49,8 @@ struct pl_cli {
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
 #define PL_TAKES_TOP	0x20	/* --version */
+#define PL_TAKES_CHECK	0x80	/* --account-uri --write */
+#define PL_TAKES_SEE	0x100	/* --ca */
 #define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
 /* What these commands take is in pl_cli.own: see pl_cli_opt. */
 #define PL_TAKES_CSR	0x1000
@@ -88,6 +91,9 @@ int pl_cli_usage(const struct pl_cli *cli, const char *fmt, ...)
 int pl_cli_config(const struct pl_cli *cli, struct pl_config **out);
 /* The jobs of the command line; a status, or -1 to go on. */
 int pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n);
+/* May these records be written at all?  A status, or -1 to go on. */
+int pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
+    const struct pl_job *jobs, size_t n);
 /* Writes to standard output; false where that failed (a status 6 then). */
 void pl_cli_print(const char *fmt, ...) PL_PRINTF(1, 2);
 void pl_cli_print_json(json_t *j);		/* keeps j */
@@ -100,6 +106,8 @@ int pl_cmd_run(struct pl_cli *cli);
 /* cmd-journal.c */
 int pl_cmd_cleanup(struct pl_cli *cli);
 int pl_cmd_list(struct pl_cli *cli);
+/* cmd-check.c */
+int pl_cmd_check(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);

@@ -14,7 +14,7 @@ enum opt {
 	OPT_NAME, OPT_PATH, OPT_CONTENT, OPT_CONTENT_FILE, OPT_ACCOUNT_URL,
 	OPT_ISSUER, OPT_POLICY, OPT_PERSIST, OPT_JOBS, OPT_ACCOUNT, OPT_TTL,
 	OPT_TIMEOUT, OPT_SERVER, OPT_RESOLVER, OPT_DRY_RUN, OPT_NO_WAIT,
-	OPT_JOB, OPT_OLDER, OPT_ALL,
+	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_CA, OPT_ACCOUNT_URI, OPT_WRITE,
 	/* From here on: kept in pl_cli.own. */
 	OPT_OWN, OPT_CN, OPT_SAN, OPT_KEY, OPT_KEY_OUT, OPT_KEY_PASS, OPT_OUT,
 	OPT_ORGANIZATION, OPT_UNIT, OPT_LOCALITY, OPT_STATE, OPT_COUNTRY,
@@ -35,7 +35,7 @@ struct opt_desc {
 
 static const struct opt_desc options[] = {
 	{ OPT_METHOD, 'm', "method", "METHOD", PL_TAKES_CHALLENGE,
-	    "dns-01, http-01, dns-txt, dns-cname, http-file, ..." },
+	    "dns-01, http-01, dns-txt, ... (placard(1))" },
 	{ OPT_DOMAIN, 'd', "domain", "DOMAIN", PL_TAKES_CHALLENGE,
 	    "the domain, or *.DOMAIN" },
 	{ OPT_VALUE, 0, "value", "V", DATA, NULL },
@@ -50,7 +50,7 @@ static const struct opt_desc options[] = {
 	{ OPT_POLICY, 0, "policy", "P", DATA, NULL },
 	{ OPT_PERSIST, 0, "persist-until", "SECONDS", DATA, NULL },
 	{ OPT_JOBS, 0, "jobs", "FILE", PL_TAKES_CHALLENGE,
-	    "jobs as JSON, or one a line; - is standard input" },
+	    "jobs as JSON, or one a line; -: stdin" },
 	{ OPT_ACCOUNT, 'a', "account", "ACCOUNT", PL_TAKES_PUBLISH,
 	    "use this account instead of the routes" },
 	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH,
@@ -65,6 +65,12 @@ static const struct opt_desc options[] = {
 	    "say what would be done" },
 	{ OPT_NO_WAIT, 0, "no-wait", NULL, PL_TAKES_NO_WAIT,
 	    "do not wait until it is visible" },
+	{ OPT_CA, 0, "ca", "DOMAIN", PL_TAKES_SEE,
+	    "the CA that CAA must allow (letsencrypt.org)" },
+	{ OPT_ACCOUNT_URI, 0, "account-uri", "U", PL_TAKES_CHECK,
+	    "its account, for RFC 8657" },
+	{ OPT_WRITE, 0, "write", NULL, PL_TAKES_CHECK,
+	    "write and remove a marker record" },
 	{ OPT_JOB, 0, "job", "ID", PL_TAKES_JOURNAL,
 	    "what this job has published" },
 	{ OPT_OLDER, 0, "older-than", "AGE", PL_TAKES_JOURNAL,
@@ -176,6 +182,23 @@ pl_cli_usage(const struct pl_cli *cli, const char *fmt, ...)
 	return PL_USAGE;
 }
 
+/* As JSON each fault is an object of its own. */
+static void
+print_faults(const struct pl_cli *cli, const char *text)
+{
+	struct pl_err err;
+	const char *end;
+
+	if (!cli->json) {
+		fputs(text, stderr);
+		return;
+	}
+	for (; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+		pl_fail(&err, PL_EINVAL, "%.*s", (int)(end - text), text);
+		pl_cli_fail(cli, &err);
+	}
+}
+
 int
 pl_cli_config(const struct pl_cli *cli, struct pl_config **out)
 {
@@ -188,10 +211,7 @@ pl_cli_config(const struct pl_cli *cli, struct pl_config **out)
 	pl_faults_init(&faults);
 	code = pl_config_load(out, cli->config, &faults, &err);
 	if (code != PL_OK && faults.n > 0) {
-		fputs(faults.text.data, stderr);
-		pl_fail(&err, PL_EINVAL, "%s", faults.text.data);
-		if (cli->json)
-			status = pl_cli_fail(cli, &err);
+		print_faults(cli, faults.text.data);
 		status = pl_code_exit(PL_EINVAL);
 	} else if (code != PL_OK)
 		status = pl_cli_fail(cli, &err);
@@ -385,6 +405,9 @@ take(struct pl_cli *cli, const struct pl_command *cmd, int id, char *arg)
 	case OPT_DRY_RUN: cli->dry_run = true; break;
 	case OPT_NO_WAIT: cli->no_wait = true; break;
 	case OPT_JOB: cli->job = arg; break;
+	case OPT_CA: cli->ca = arg; break;
+	case OPT_ACCOUNT_URI: cli->account_uri = arg; break;
+	case OPT_WRITE: cli->write = true; break;
 	case OPT_ALL: cli->all = true; break;
 	case OPT_HELP:
 		if (cmd->run == NULL)
@@ -566,4 +589,56 @@ pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n)
 	/* Whatever is wrong with it, it is the job file. */
 	err.code = PL_EINVAL;
 	return pl_cli_fail(cli, &err);
+}
+
+/* Names that any account may write, all together. */
+static const char **
+all_patterns(const struct pl_config *c)
+{
+	const char **list = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->naccounts; i++) {
+		char **p = c->accounts[i].allow_names;
+
+		for (; p != NULL && *p != NULL; p++) {
+			list = pl_grow(list, n + 2, sizeof(*list));
+			list[n++] = *p;
+			list[n] = NULL;
+		}
+	}
+	return list;
+}
+
+int
+pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
+    const struct pl_job *jobs, size_t n)
+{
+	const char **patterns = all_patterns(c);
+	struct pl_err err;
+	int status = -1;
+
+	for (size_t i = 0; i < n && status == -1; i++) {
+		for (size_t k = 0; k < jobs[i].n && status == -1; k++) {
+			const struct pl_challenge *ch = &jobs[i].challenges[k];
+
+			pl_err_clear(&err);
+			if (ch->kind == PL_NOTHING || pl_record_allowed(
+			    ch->kind, ch->record, ch->value, ch->value_len,
+			    ch->method == PL_DNS_TXT_TOKEN, patterns, &err) ==
+			    PL_OK)
+				continue;
+			err.code = PL_EINVAL;
+			if (cli->jobs == NULL) {
+				status = pl_cli_usage(cli, "%s", err.text);
+				break;
+			}
+			pl_prefix(&err, "%s: job %s: challenges[%zu].%s",
+			    cli->jobs, jobs[i].id, k,
+			    ch->kind == PL_FILE ? "path" : "name");
+			status = pl_cli_fail(cli, &err);
+		}
+	}
+	free(patterns);
+	return status;
 }

@@ -442,6 +442,17 @@ pl_worker_release(struct pl_worker *w)
 		p->freed(p->freed_ctx);
 }
 
+void
+pl_pool_kill_busy(struct pl_pool *p, const char *why)
+{
+	struct pl_worker *w;
+
+	for (w = p->workers; w != NULL; w = w->next) {
+		if (!w->dead && w->done != NULL)
+			fail_worker(w, PL_EUNDONE, why);
+	}
+}
+
 unsigned
 pl_pool_restarts(const struct pl_pool *p)
 {

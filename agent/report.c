@@ -37,31 +37,22 @@ verdict_json(const struct pl_verdict *v)
 	pl_json_sets(j, "address", v->address);
 	pl_json_sets(j, "answer", pl_answer_name(v->answer));
 	pl_json_seti(j, "ms", v->ms);
-	if (v->note != NULL)
-		pl_json_sets(j, "note", v->note);
 	return j;
 }
 
-/* Several accounts, all of which get the file, are shown as a list. */
+/* Several accounts, all of which get the file, are joined by commas. */
 static void
 set_accounts(json_t *j, const struct pl_task *t)
 {
-	json_t *list;
+	struct pl_buf names;
 
-	if (t->n == 0) {
-		pl_json_set(j, "account", pl_json_null());
-		pl_json_set(j, "scope", pl_json_null());
-		return;
-	}
-	pl_json_sets(j, "account", t->targets[0].account->settings.account);
-	pl_json_sets(j, "scope", t->targets[0].scope);
-	if (t->n == 1)
-		return;
-	list = pl_json_array();
+	pl_buf_init(&names, PL_LIM_LINE);
 	for (size_t i = 0; i < t->n; i++)
-		pl_json_append(list, pl_json_string(
-		    t->targets[i].account->settings.account));
-	pl_json_set(j, "accounts", list);
+		pl_buf_addf(&names, "%s%s", i > 0 ? "," : "",
+		    t->targets[i].account->settings.account);
+	pl_json_sets(j, "account", t->n > 0 ? names.data : NULL);
+	pl_json_sets(j, "scope", t->n > 0 ? t->targets[0].scope : NULL);
+	pl_buf_clear(&names);
 }
 
 json_t *

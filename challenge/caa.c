@@ -254,6 +254,14 @@ set_judge(const struct pl_caa_ask *a, const char *name,
 		if (a->wildcard && strcmp(set->rr[i].tag, "issuewild") == 0)
 			tag = "issuewild";
 	}
+	if (a->ca == NULL) {
+		pl_buf_addf(b, "records at %s: ", name);
+		for (size_t i = 0; i < set->n && i < 8; i++) {
+			pl_buf_adds(b, i > 0 ? ", " : "");
+			say_rr(b, &set->rr[i]);
+		}
+		return PL_CAA_ALLOWED;
+	}
 	pl_buf_init(&why, PL_LIM_LINE);
 	for (size_t i = 0; i < set->n; i++) {
 		const struct pl_caa_rr *rr = &set->rr[i];
@@ -312,6 +320,7 @@ pl_caa_climb(const struct pl_caa_ask *a,
 		if (name != NULL)
 			name++;
 	}
-	pl_buf_addf(text, "allowed: no CAA record at %s or above", a->domain);
+	pl_buf_addf(text, a->ca == NULL ? "no CAA record at %s or above" :
+	    "allowed: no CAA record at %s or above", a->domain);
 	return PL_CAA_ALLOWED;
 }

@@ -162,7 +162,7 @@ struct pl_caa_set {
 struct pl_caa_ask {
 	const char *domain;	/* A-labels, without "*." */
 	bool wildcard;
-	const char *ca;		/* "sectigo.com"; several: "a.example,b.example" */
+	const char *ca;		/* "sectigo.com"; several: "a.example,b.example"; NULL: only show */
 	const char *account_uri;	/* NULL: not known */
 	const char *methods;	/* RFC 8657 labels that will do, "dns-01,ca-tbr-7"; NULL: not known */
 };
@@ -192,7 +192,7 @@ const char *pl_answer_name(enum pl_answer a);	/* "present", "stale", ... */
 
 struct pl_verdict {
 	char *server;		/* name of the server, or its address */
-	char *address;		/* "192.0.2.1", "2001:db8::1"; with "#PORT" where not 53/80 */
+	char *address;		/* "192.0.2.1", "2001:db8::1"; with ":PORT" ("[v6]:PORT") where not 53 or 80 */
 	enum pl_answer answer;
 	uint32_t ms;		/* round trip of the last question */
 	char *note;		/* what was odd, in words, or NULL */
@@ -202,6 +202,22 @@ enum pl_look {
 	PL_LOOK_UNTIL,		/* poll until visible or the deadline */
 	PL_LOOK_ONCE,		/* one look, then tell */
 	PL_LOOK_WHERE,		/* follow aliases, find the zone; no value looked for */
+	/*
+	 * Pre-flight, no value looked for: "present" is a server that answers
+	 * for the zone (FILE: an address that speaks HTTP); findings tell of
+	 * delegation, aliases, DNSSEC and CAA.  visible: nothing stands in the way.
+	 */
+	PL_LOOK_CHECK,
+};
+
+/* Something found out beside the servers' verdicts. */
+enum pl_mark { PL_MARK_INFO, PL_MARK_GOOD, PL_MARK_WARN, PL_MARK_BAD,
+	PL_NMARKS };
+const char *pl_mark_name(enum pl_mark m);	/* "info", "good", "warn", "bad" */
+struct pl_finding {
+	char *topic;		/* "alias", "delegation", "dnssec", "caa", "size", "resolvers" */
+	enum pl_mark mark;
+	char *text;
 };
 
 /* A question to the verifier.  Strings are copied by pl_verifier_add. */
@@ -215,6 +231,9 @@ struct pl_check {
 	size_t value_len;
 	int64_t timeout_ms;		/* from now; ONCE and WHERE: of the look */
 	int64_t first_ms;		/* wait before the first look */
+	/* For CAA; ca NULL: CAA is not judged (CHECK: only shown). */
+	const char *ca, *account_uri, *methods;	/* as in struct pl_caa_ask */
+	bool wildcard;
 };
 
 /* What the verifier found out. */
@@ -229,13 +248,16 @@ struct pl_sighting {
 	struct pl_verdict *verdicts;
 	size_t n;
 	uint32_t looks;			/* rounds of questions so far */
+	struct pl_finding *findings;	/* final only */
+	size_t nfindings;
 };
 void pl_sighting_clear(struct pl_sighting *s);
+void pl_findings_free(struct pl_finding *f, size_t n);	/* NULL is allowed */
 
 /* Strings and lists are copied. */
 struct pl_verify_settings {
 	const char *const *servers;	/* "ADDR[:PORT]", replace discovery; NULL-terminated or NULL */
-	const char *const *resolvers;	/* same; NULL: /etc/resolv.conf */
+	const char *const *resolvers;	/* same, or "https://HOST/PATH" (RFC 8484); NULL: /etc/resolv.conf */
 	unsigned quorum;		/* 0: all */
 	const char *const *http_servers;	/* "ADDR[:PORT]" to fetch from instead of the name's addresses */
 	bool site_local;		/* private and loopback targets of HTTP are allowed */

@@ -28,6 +28,30 @@ pl_answer_name(enum pl_answer a)
 	return (unsigned)a < PL_NANSWERS ? names[a] : "none";
 }
 
+const char *
+pl_mark_name(enum pl_mark m)
+{
+	static const char *const names[] = {
+		[PL_MARK_INFO] = "info",
+		[PL_MARK_GOOD] = "good",
+		[PL_MARK_WARN] = "warn",
+		[PL_MARK_BAD] = "bad",
+	};
+
+	_Static_assert(PL_NELEM(names) == PL_NMARKS, "a name each");
+	return (unsigned)m < PL_NMARKS ? names[m] : "info";
+}
+
+void
+pl_findings_free(struct pl_finding *f, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(f[i].topic);
+		free(f[i].text);
+	}
+	free(f);
+}
+
 void
 pl_sighting_clear(struct pl_sighting *s)
 {
@@ -36,6 +60,7 @@ pl_sighting_clear(struct pl_sighting *s)
 		free(s->verdicts[i].address);
 		free(s->verdicts[i].note);
 	}
+	pl_findings_free(s->findings, s->nfindings);
 	free(s->verdicts);
 	free(s->record);
 	free(s->zone);
@@ -140,6 +165,10 @@ pl_check_put(struct pl_buf *b, const struct pl_check *c)
 	pl_put_blob(b, c->value, c->value_len);
 	pl_put_u64(b, (uint64_t)c->timeout_ms);
 	pl_put_u64(b, (uint64_t)c->first_ms);
+	pl_put_str(b, c->ca);
+	pl_put_str(b, c->account_uri);
+	pl_put_str(b, c->methods);
+	pl_put_u8(b, c->wildcard);
 }
 
 /* A value of an enumeration, checked. */
@@ -160,13 +189,17 @@ pl_check_get(struct pl_cursor *c, struct pl_check *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->id = pl_get_u32(c);
-	out->look = (enum pl_look)get_enum(c, PL_LOOK_WHERE + 1);
+	out->look = (enum pl_look)get_enum(c, PL_LOOK_CHECK + 1);
 	out->kind = (enum pl_kind)get_enum(c, PL_NKINDS);
 	out->record = pl_get_str(c);
 	out->domain = pl_get_str(c);
 	out->value = pl_get_blob(c, &out->value_len);
 	out->timeout_ms = (int64_t)pl_get_u64(c);
 	out->first_ms = (int64_t)pl_get_u64(c);
+	out->ca = pl_get_str(c);
+	out->account_uri = pl_get_str(c);
+	out->methods = pl_get_str(c);
+	out->wildcard = pl_get_u8(c) != 0;
 	if (out->record == NULL || out->domain == NULL ||
 	    out->timeout_ms < 0 || out->first_ms < 0)
 		c->bad = true;
@@ -195,6 +228,12 @@ pl_sighting_put(struct pl_buf *b, const struct pl_sighting *s)
 		pl_put_u32(b, w->ms);
 		pl_put_str(b, w->note);
 	}
+	pl_put_u32(b, (uint32_t)s->nfindings);
+	for (size_t i = 0; i < s->nfindings; i++) {
+		pl_put_str(b, s->findings[i].topic);
+		pl_put_u8(b, (uint8_t)s->findings[i].mark);
+		pl_put_str(b, s->findings[i].text);
+	}
 }
 
 void
@@ -220,5 +259,15 @@ pl_sighting_get(struct pl_cursor *c, struct pl_sighting *out)
 		w->answer = (enum pl_answer)get_enum(c, PL_NANSWERS);
 		w->ms = pl_get_u32(c);
 		w->note = pl_strdup(pl_get_str(c));
+	}
+	/* Two strings and an octet. */
+	out->nfindings = pl_get_count(c, 9);
+	out->findings = pl_array(out->nfindings + 1, sizeof(*out->findings));
+	for (size_t i = 0; i < out->nfindings; i++) {
+		struct pl_finding *f = &out->findings[i];
+
+		f->topic = pl_strdup(pl_get_str(c));
+		f->mark = (enum pl_mark)get_enum(c, PL_NMARKS);
+		f->text = pl_strdup(pl_get_str(c));
 	}
 }

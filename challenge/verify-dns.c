@@ -13,7 +13,6 @@
 #include <string.h>
 
 static void hop_look(struct pl_verifier *v, struct check *c, struct hop *h);
-static void hop_rezone(struct pl_verifier *v, struct hop *h, struct zone *z);
 
 static const char *
 parent_of(const char *name)
@@ -60,7 +59,8 @@ hop_leave(struct pl_verifier *v, struct hop *h)
 	want_stop(&h->want);
 	want_stop(&h->serials);
 	query_cancel(v, h->learn);
-	h->learn = NULL;
+	query_cancel(v, h->probe);
+	h->learn = h->probe = NULL;
 	if (h->zone == NULL)
 		return;
 	for (size_t i = 0; h->seen != NULL && i < h->zone->n; i++) {
@@ -86,11 +86,24 @@ hops_cut(struct pl_verifier *v, struct check *c, unsigned keep)
 		free(h->name);
 		free(h->target);
 		free(h->apex);
+		free(h->sibling);
+		free(h->maybe);
 		free(h);
 	}
 }
 
-static unsigned
+const char *
+hop_zone(const struct hop *h)
+{
+	if (h->apex != NULL)
+		return h->apex;
+	if (h->zone == NULL || h->zone->recursive ||
+	    h->zone->name[h->zone->given] == '\0')
+		return NULL;
+	return h->zone->name + h->zone->given;
+}
+
+unsigned
 hop_index(const struct hop *h)
 {
 	unsigned i = 0;
@@ -110,7 +123,7 @@ hop_enter(struct hop *h, struct zone *z)
 }
 
 /* Given servers: now it is known which zone of theirs it is. */
-static void
+void
 hop_name_zone(struct pl_verifier *v, struct hop *h, const char *apex)
 {
 	struct zone *z;
@@ -152,7 +165,7 @@ seen_silence(struct check *c, struct seen *s, const struct reply *r)
 		    r->truncated ? "truncated by UDP, silent by TCP" : NULL);
 		break;
 	case Q_CLOSED:
-		seen_set(c, s, PL_ANS_ERROR, r->truncated ?
+		seen_set(c, s, PL_ANS_TIMEOUT, r->truncated ?
 		    "truncated by UDP, no connection by TCP" :
 		    "no connection: nothing answers at its port");
 		break;
@@ -161,9 +174,83 @@ seen_silence(struct check *c, struct seen *s, const struct reply *r)
 		    "no route from this host, left out");
 		break;
 	default:
-		seen_set(c, s, PL_ANS_ERROR,
+		seen_set(c, s, PL_ANS_TIMEOUT,
 		    "what it sends does not answer the question");
 	}
+}
+
+/* Is it the zone that is looked for, and not a value? */
+static bool
+zone_look(const struct check *c)
+{
+	return c->look == PL_LOOK_WHERE || c->look == PL_LOOK_CHECK;
+}
+
+static unsigned
+hop_type(const struct hop *h)
+{
+	if (zone_look(h->check))
+		return PL_DNS_SOA;
+	return h->check->kind == PL_CNAME ? PL_DNS_CNAME : PL_DNS_TXT;
+}
+
+/* The name itself tells nothing of its zone: its parent is asked. */
+static void
+hop_ask_parent(struct hop *h, struct seen *s)
+{
+	h->zone_only = true;
+	s->asked = false;
+	h->check->again = true;
+}
+
+static void
+probe_done(struct pl_verifier *v, struct query *q, const struct reply *r)
+{
+	struct hop *h = q->owner;
+	struct check *c = h->check;
+	struct judged j;
+
+	h->probe = NULL;
+	h->probed = true;
+	if (r->end == Q_ANSWER) {
+		judge(&j, r->msg, h->sibling, q->type, NULL, NULL, 0);
+		h->wild = strcmp(j.alias, h->maybe) == 0 && !j.dname;
+	}
+	if (h->wild)
+		check_find(c, "alias", PL_MARK_INFO, "%s: a wildcard leads "
+		    "to %s; a record of its own will stand before that",
+		    h->name, h->maybe);
+	for (size_t i = 0; h->seen != NULL && i < h->zone->n; i++)
+		h->seen[i].asked = false;
+	c->again = true;
+	check_ripe(v, c);
+}
+
+/*
+ * Is the alias meant for this name, or does a wildcard cover it?  A name
+ * beside it that nobody has made tells.  False: not known yet.
+ */
+static bool
+alias_meant(struct pl_verifier *v, struct hop *h, struct seen *s,
+    const char *alias)
+{
+	char label[17];
+	struct pl_buf b;
+
+	if (hop_index(h) > 0 || h->probed)
+		return true;
+	if (h->probe != NULL)
+		return false;
+	pl_random_name(label, sizeof(label) - 1);
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_addf(&b, "%s.%s", label, parent_of(h->name));
+	free(h->sibling);
+	h->sibling = pl_buf_take(&b);
+	free(h->maybe);
+	h->maybe = pl_strdup(alias);
+	h->probe = query_ask(v, h->zone->s[s - h->seen].peer, h->sibling,
+	    hop_type(h), h->zone->recursive ? PL_DNS_RD : 0, probe_done, h);
+	return false;
 }
 
 /* The way goes on at `target`. */
@@ -174,6 +261,16 @@ hop_alias(struct pl_verifier *v, struct hop *h, struct seen *s,
 	struct check *c = h->check;
 	unsigned at = hop_index(h);
 
+	if (!j->dname && !alias_meant(v, h, s, j->alias))
+		return;
+	if (!j->dname && h->wild && strcmp(j->alias, h->maybe) == 0) {
+		if (zone_look(c))
+			hop_ask_parent(h, s);
+		else
+			seen_set(c, s, PL_ANS_ABSENT,
+			    "a wildcard's alias covers the name");
+		return;
+	}
 	if (h->target != NULL && strcmp(h->target, j->alias) != 0) {
 		struct pl_buf b;
 
@@ -247,12 +344,14 @@ hop_apex(struct pl_verifier *v, struct hop *h, size_t i,
 		free(h->apex);
 		h->apex = pl_strdup(j->apex);
 	}
+	if (h->zone->recursive)
+		return;
 	if (h->zone->given) {
 		hop_name_zone(v, h, j->apex);
 	} else if (strcmp(zone, j->apex) != 0 &&
 	    pl_suffix_of(zone, j->apex)) {
 		if (h->learn == NULL && h->cuts < V_CUTS &&
-		    h->check->look != PL_LOOK_WHERE) {
+		    h->check->look != PL_LOOK_WHERE && !h->zone_only) {
 			h->cuts++;
 			h->learn = query_ask(v, h->zone->s[i].peer, h->apex,
 			    PL_DNS_NS, 0, learn_ns, h);
@@ -264,29 +363,48 @@ hop_apex(struct pl_verifier *v, struct hop *h, size_t i,
 		zone_serial(v, h->zone, i, j->serial);
 }
 
-static unsigned
-hop_type(const struct hop *h)
+static void hop_done(struct pl_verifier *v, struct query *q,
+    const struct reply *r);
+
+/* SERVFAIL may mean that an alias leads nowhere: is it one? */
+static void
+hop_ask_alias(struct pl_verifier *v, struct hop *h, size_t i)
 {
-	if (h->check->look == PL_LOOK_WHERE)
-		return PL_DNS_SOA;
-	return h->check->kind == PL_CNAME ? PL_DNS_CNAME : PL_DNS_TXT;
+	struct seen *s = &h->seen[i];
+
+	s->cname = true;
+	s->q = query_ask(v, h->zone->s[i].peer, h->name, PL_DNS_CNAME, 0,
+	    hop_done, h);
+	s->q->index = (unsigned)i;
 }
 
 static void
-hop_answer(struct pl_verifier *v, struct hop *h, size_t i,
-    const struct pl_dns_msg *m)
+hop_answer(struct pl_verifier *v, struct hop *h, size_t i, unsigned type,
+    const struct pl_dns_msg *in)
 {
 	struct check *c = h->check;
 	struct seen *s = &h->seen[i];
-	const char *zone = h->zone->given ? NULL : h->zone->name;
+	const char *zone = hop_zone(h);
+	struct pl_dns_msg shown = *in, *m = &shown;
 	struct judged j;
 
-	judge(&j, m, h->name, hop_type(h), zone, c->value, c->value_len);
-	if (c->look == PL_LOOK_WHERE && c->kind == PL_CNAME &&
+	if (h->zone->recursive)
+		m->aa = true;		/* a resolver's word, for want of another */
+	if (m->size > c->size)
+		c->size = m->size;
+	judge(&j, m, h->name, hop_type(h), h->zone->given ? NULL : zone,
+	    c->value, c->value_len);
+	if (type == PL_DNS_CNAME && hop_type(h) != type &&
+	    j.alias[0] == '\0') {
+		seen_set(c, s, PL_ANS_LAME, "SERVFAIL");
+	} else if (m->rcode == PL_DNS_SERVFAIL && !s->cname &&
+	    hop_type(h) != PL_DNS_CNAME && !h->zone_only &&
+	    !h->zone->recursive) {
+		hop_ask_alias(v, h, i);
+	} else if (zone_look(c) && c->kind == PL_CNAME &&
 	    j.alias[0] != '\0' && !j.dname && !h->zone_only) {
-		/* The alias is the record itself: its parent is asked. */
-		h->zone_only = true;
-		s->asked = false;
+		/* The alias is the record itself. */
+		hop_ask_parent(h, s);
 	} else if (j.alias[0] != '\0' && !h->zone_only) {
 		hop_alias(v, h, s, &j);
 	} else if (j.cut[0] != '\0') {
@@ -308,7 +426,7 @@ hop_done(struct pl_verifier *v, struct query *q, const struct reply *r)
 	s->q = NULL;
 	s->ms = r->ms;
 	if (r->end == Q_ANSWER)
-		hop_answer(v, h, q->index, r->msg);
+		hop_answer(v, h, q->index, q->type, r->msg);
 	else
 		seen_silence(c, s, r);
 	check_ripe(v, c);
@@ -322,16 +440,17 @@ hop_ask(struct pl_verifier *v, struct hop *h, size_t i)
 	if (s->q != NULL)
 		return;
 	s->asked = true;
+	s->cname = false;
 	s->q = query_ask(v, h->zone->s[i].peer,
-	    h->zone_only ? parent_of(h->name) : h->name, hop_type(h), 0,
-	    hop_done, h);
+	    h->zone_only ? parent_of(h->name) : h->name, hop_type(h),
+	    h->zone->recursive ? PL_DNS_RD : 0, hop_done, h);
 	s->q->index = (unsigned)i;
 }
 
 /* ---- looking ---------------------------------------------------------------------- */
 
 /* WHERE: one server is enough, the next only if it cannot tell. */
-static void
+void
 hop_where(struct pl_verifier *v, struct hop *h)
 {
 	size_t n = h->zone->n, first = pl_random_below((uint32_t)n), best = n;
@@ -361,7 +480,9 @@ hop_look(struct pl_verifier *v, struct check *c, struct hop *h)
 	if (h->zone == NULL) {
 		if (h == c->hop[0] && pl_suffix_of(c->domain, h->name))
 			start = c->domain;
-		if (v->nserver > 0 && !h->own)
+		if (h->given_up)
+			z = zone_resolvers(v);
+		else if (v->nserver > 0 && !h->own)
 			z = zone_given(v, NULL);
 		else
 			z = zone_find(v, start, &h->want, &err);
@@ -392,7 +513,7 @@ hop_look(struct pl_verifier *v, struct check *c, struct hop *h)
 }
 
 /* The name lives in z, not where it was asked for; keeps z. */
-static void
+void
 hop_rezone(struct pl_verifier *v, struct hop *h, struct zone *z)
 {
 	hop_leave(v, h);
@@ -433,297 +554,4 @@ dns_hurry(struct pl_verifier *v, struct zone *z, size_t i)
 				h->check->looks++;
 			hop_ask(v, h, i);
 		}
-}
-
-/* ---- conclusions --------------------------------------------------------------------- */
-
-struct tally {
-	size_t asking;		/* questions under way, or things waited for */
-	size_t present, absent, lost, silent, n;
-};
-
-static void
-hop_tally(const struct hop *h, struct tally *t)
-{
-	memset(t, 0, sizeof(*t));
-	t->asking = (h->want.list != NULL) + (h->learn != NULL);
-	for (size_t i = 0; h->seen != NULL && i < h->zone->n; i++) {
-		t->n++;
-		if (h->seen[i].q != NULL)
-			t->asking++;
-		switch ((enum pl_answer)h->seen[i].answer) {
-		case PL_ANS_PRESENT:
-			t->present++;
-			break;
-		case PL_ANS_ABSENT:
-			t->absent++;
-			break;
-		case PL_ANS_REFUSED:
-		case PL_ANS_LAME:
-			t->lost++;
-			break;
-		case PL_ANS_NONE:
-			break;
-		default:
-			t->silent++;
-		}
-	}
-}
-
-static bool
-hop_visible(const struct pl_verifier *v, const struct hop *h)
-{
-	struct vote vote[V_SERVERS];
-
-	if (h->seen == NULL)
-		return false;
-	for (size_t i = 0; i < h->zone->n; i++) {
-		vote[i].server = h->zone->s[i].name;
-		vote[i].answer = (enum pl_answer)h->seen[i].answer;
-	}
-	return votes_visible(vote, h->zone->n, v->quorum);
-}
-
-static bool
-dns_visible(const struct pl_verifier *v, const struct check *c)
-{
-	if (c->nhops == 0)
-		return false;
-	/* A value at an aliased name itself does not count. */
-	for (unsigned i = 0; i < c->nhops; i++)
-		if (!hop_visible(v, c->hop[i]))
-			return false;
-	return true;
-}
-
-/* Given servers know nothing of where an alias leads: it is looked up. */
-static bool
-hop_elsewhere(struct pl_verifier *v, struct hop *h, const struct tally *t)
-{
-	if (hop_index(h) == 0 || h->zone == NULL || !h->zone->given ||
-	    t->asking > 0 || t->n == 0 || t->lost < t->n)
-		return false;
-	hop_rezone(v, h, NULL);
-	return true;
-}
-
-static void
-learn_soa(struct pl_verifier *v, struct query *q, const struct reply *r)
-{
-	struct hop *h = q->owner;
-	struct judged j;
-
-	h->learn = NULL;
-	if (r->end == Q_ANSWER) {
-		judge(&j, r->msg, h->name, PL_DNS_SOA, NULL, NULL, 0);
-		if (j.apex[0] != '\0') {
-			free(h->apex);
-			h->apex = pl_strdup(j.apex);
-			hop_name_zone(v, h, j.apex);
-		}
-	}
-	check_ripe(v, h->check);
-}
-
-/* Servers differ: their serials say who is behind.  False: wait for them. */
-static bool
-hop_compare(struct pl_verifier *v, struct hop *h, const struct tally *t)
-{
-	if (t->present == 0 || t->absent == 0 || t->asking > 0)
-		return true;
-	if (h->zone->given && h->zone->name[1] == '\0') {
-		for (size_t i = 0; i < h->zone->n && !h->learnt; i++)
-			if (h->seen[i].answer == PL_ANS_PRESENT) {
-				h->learnt = true;
-				h->learn = query_ask(v, h->zone->s[i].peer,
-				    h->name, PL_DNS_SOA, 0, learn_soa, h);
-				return false;
-			}
-		return true;
-	}
-	if (!zone_serials(v, h->zone, h->check->started))
-		return true;
-	if (h->serials.list == NULL) {
-		h->serials.list = &h->zone->serials;
-		TAILQ_INSERT_TAIL(&h->zone->serials, &h->serials, link);
-	}
-	return false;
-}
-
-/* Says who does not have it. */
-static void
-dns_complain(const struct check *c, struct pl_err *err)
-{
-	struct pl_sighting s = { .id = c->id };
-	struct pl_buf b;
-	size_t bad = 0;
-
-	dns_verdicts(c, &s);
-	pl_buf_init(&b, PL_LIM_LINE);
-	for (size_t i = 0; i < s.n; i++) {
-		const struct pl_verdict *w = &s.verdicts[i];
-
-		if (w->answer == PL_ANS_PRESENT)
-			continue;
-		if (bad++ < 3)
-			pl_buf_addf(&b, "%s %s%s%s%s",
-			    bad > 1 ? "," : "", w->server,
-			    strcmp(w->server, w->address) != 0 ? " " : "",
-			    strcmp(w->server, w->address) != 0 ?
-			    w->address : "", "");
-		if (bad <= 3)
-			pl_buf_addf(&b, " %s", pl_answer_name(w->answer));
-	}
-	if (bad > 3)
-		pl_buf_addf(&b, " and %zu more", bad - 3);
-	pl_fail(err, PL_EABSENT, "%s: not visible:%s", s.record, b.data);
-	pl_buf_clear(&b);
-	pl_sighting_clear(&s);
-}
-
-void
-dns_fail(struct pl_verifier *v, struct check *c)
-{
-	bool answered = false;
-	struct tally t;
-
-	for (unsigned i = 0; i < c->nhops; i++) {
-		hop_tally(c->hop[i], &t);
-		if (t.present + t.absent + t.lost > 0)
-			answered = true;
-	}
-	if (c->nhops > 0 && c->hop[c->nhops - 1]->seen == NULL &&
-	    c->err.code != PL_OK) {
-		check_end(v, c, false, c->err.code);
-		return;
-	}
-	dns_complain(c, &c->err);
-	if (!answered)
-		c->err.code = PL_ENET;
-	check_end(v, c, false, c->err.code);
-}
-
-static void
-where_weigh(struct pl_verifier *v, struct check *c)
-{
-	struct hop *h = c->hop[c->nhops - 1];
-	struct tally t;
-	size_t left = 0;
-
-	hop_tally(h, &t);
-	if (t.asking > 0)
-		return;
-	if (h->seen == NULL) {
-		dns_fail(v, c);
-		return;
-	}
-	if (t.present > 0) {
-		check_end(v, c, false, PL_OK);
-		return;
-	}
-	for (size_t i = 0; i < h->zone->n; i++)
-		left += !h->seen[i].asked;
-	if (left > 0) {
-		hop_where(v, h);
-		return;
-	}
-	if (!hop_elsewhere(v, h, &t))
-		dns_fail(v, c);
-}
-
-void
-dns_weigh(struct pl_verifier *v, struct check *c)
-{
-	bool wait = false, watch;
-	struct tally t;
-
-	if (c->fatal) {
-		check_end(v, c, false, c->err.code);
-		return;
-	}
-	if (c->nhops == 0)
-		return;
-	if (c->look == PL_LOOK_WHERE) {
-		where_weigh(v, c);
-		return;
-	}
-	if (dns_visible(v, c)) {
-		check_end(v, c, true, PL_OK);
-		return;
-	}
-	for (unsigned i = 0; i < c->nhops; i++) {
-		struct hop *h = c->hop[i];
-
-		hop_tally(h, &t);
-		if (hop_elsewhere(v, h, &t))
-			wait = true;
-		else if (t.asking > 0)
-			wait = true;
-		else if (!hop_compare(v, h, &t) && c->look == PL_LOOK_ONCE)
-			wait = true;
-		watch = c->look == PL_LOOK_UNTIL && t.absent > 0;
-		if (watch && h->zone != NULL && h->seen != NULL)
-			zone_watch(v, h->zone);
-	}
-	if (wait)
-		return;
-	if (c->look == PL_LOOK_ONCE)
-		dns_fail(v, c);
-	else
-		check_plan(v, c);
-}
-
-static size_t
-verdict_add(struct pl_sighting *s, const struct hop *h, size_t i, bool last)
-{
-	struct pl_verdict *w = &s->verdicts[s->n];
-	const struct seen *e = &h->seen[i];
-	enum pl_answer a = (enum pl_answer)e->answer;
-	struct pl_buf b;
-
-	if (!last && a == PL_ANS_PRESENT)
-		return s->n;
-	if (a == PL_ANS_ABSENT && zone_behind(h->zone, i))
-		a = PL_ANS_STALE;
-	w->server = pl_strdup(h->zone->s[i].name);
-	w->address = pl_strdup(h->zone->s[i].peer->text);
-	w->answer = a;
-	w->ms = e->ms;
-	pl_buf_init(&b, PL_LIM_LINE);
-	if (!last)
-		pl_buf_addf(&b, "for the alias %s", h->name);
-	if (a == PL_ANS_STALE)
-		pl_buf_addf(&b, "%sserial %u is behind", b.len ? ", " : "",
-		    h->zone->s[i].serial);
-	if (e->note != NULL)
-		pl_buf_addf(&b, "%s%s", b.len ? ", " : "", e->note);
-	w->note = b.len > 0 ? pl_buf_take(&b) : NULL;
-	pl_buf_clear(&b);
-	return ++s->n;
-}
-
-void
-dns_verdicts(const struct check *c, struct pl_sighting *s)
-{
-	const struct hop *last = c->nhops > 0 ? c->hop[c->nhops - 1] : NULL;
-	size_t most = 0;
-
-	s->record = pl_strdup(last != NULL ? last->name : c->record);
-	if (last != NULL && last->apex != NULL)
-		s->zone = pl_strdup(last->apex);
-	else if (last != NULL && last->zone != NULL &&
-	    last->zone->name[last->zone->given] != '\0')
-		s->zone = pl_strdup(last->zone->name + last->zone->given);
-	for (unsigned i = 0; i < c->nhops; i++)
-		if (c->hop[i]->seen != NULL)
-			most += c->hop[i]->zone->n;
-	s->verdicts = pl_array(most + 1, sizeof(*s->verdicts));
-	for (unsigned i = c->nhops; i-- > 0;) {
-		const struct hop *h = c->hop[i];
-
-		if (h->seen == NULL || c->look == PL_LOOK_WHERE)
-			continue;
-		for (size_t k = 0; k < h->zone->n; k++)
-			verdict_add(s, h, k, h == last);
-	}
 }

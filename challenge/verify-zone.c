@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEP_MIN	5000	/* ms that an answer is kept at least */
+#define KEEP_MIN	30000	/* ms that an answer is kept at least */
 #define KEEP_MAX	300000
 #define KEEP_FAILED	1000
 #define NS_MAX		32	/* servers' names of a zone that are looked at */
@@ -83,6 +83,21 @@ lookup_add(struct lookup *l, const char *text)
 	l->text[l->n++] = pl_strdup(text);
 }
 
+static void
+lookup_add_caa(struct lookup *l, const struct pl_dns_rr *rr)
+{
+	struct pl_caa_rr *c;
+
+	if (rr->tag == NULL || l->n >= NS_MAX)
+		return;
+	l->caa = pl_grow(l->caa, l->n + 1, sizeof(*l->caa));
+	c = &l->caa[l->n++];
+	c->flags = rr->flags;
+	c->tag = pl_strdup(rr->tag);
+	c->value = pl_memdup(rr->data, rr->len);
+	c->len = rr->len;
+}
+
 /* Takes from the answer what the question was for; gives the least TTL. */
 static uint32_t
 lookup_read(struct lookup *l, const struct pl_dns_msg *m)
@@ -101,6 +116,8 @@ lookup_read(struct lookup *l, const struct pl_dns_msg *m)
 		if (l->type == PL_DNS_SOA) {
 			if (pl_suffix_of(rr->owner, l->name) && l->n == 0)
 				lookup_add(l, rr->owner);
+		} else if (rr->section == 1 && l->type == PL_DNS_CAA) {
+			lookup_add_caa(l, rr);
 		} else if (rr->section == 1 && (l->type != PL_DNS_NS ||
 		    strcmp(rr->owner, l->name) == 0)) {
 			lookup_add(l, rr->target);
@@ -144,8 +161,13 @@ void
 lookup_free(struct pl_verifier *v, struct lookup *l)
 {
 	query_cancel(v, l->q);
-	for (size_t i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->n && l->text != NULL; i++)
 		free(l->text[i]);
+	for (size_t i = 0; i < l->n && l->caa != NULL; i++) {
+		free((void *)(uintptr_t)l->caa[i].tag);
+		free((void *)(uintptr_t)l->caa[i].value);
+	}
+	free(l->caa);
 	free(l->text);
 	free(l->key);
 	free(l);
@@ -418,6 +440,23 @@ zone_given(struct pl_verifier *v, const char *name)
 }
 
 struct zone *
+zone_resolvers(struct pl_verifier *v)
+{
+	struct zone *z = zone_listed(v, "@");
+
+	if (z == NULL) {
+		z = zone_new(v, "@");
+		for (size_t i = 0; i < v->nresolver && i < V_SERVERS; i++)
+			zone_server(z, v->resolver[i]->text, v->resolver[i]);
+		z->recursive = true;
+		z->done = true;
+		z->expires = INT64_MAX;
+	}
+	z->refs++;
+	return z;
+}
+
+struct zone *
 zone_referral(struct pl_verifier *v, const char *name,
     const struct pl_dns_msg *m)
 {
@@ -526,6 +565,8 @@ cut_step(struct pl_verifier *v, struct cut *c)
 			}
 			if (l->alias)
 				continue;
+			if (l->n > 0 && l->text[0][0] == '\0')
+				break;		/* the root says no */
 			if (l->n > 0) {
 				cut_end(v, c, l->text[0]);
 				return;
@@ -542,7 +583,8 @@ cut_step(struct pl_verifier *v, struct cut *c)
 		}
 		c->soa = false;
 	}
-	pl_fail(&c->err, PL_ENET, "%s: no resolver knows its zone", c->start);
+	pl_fail(&c->err, PL_ENET, "%s: no resolver knows a zone that holds it",
+	    c->start);
 	cut_end(v, c, NULL);
 }
 
@@ -699,7 +741,7 @@ serial_ask(struct pl_verifier *v, struct zone *z, size_t i)
 bool
 zone_serials(struct pl_verifier *v, struct zone *z, int64_t since)
 {
-	if (z->given && z->name[1] == '\0')
+	if (z->recursive || (z->given && z->name[1] == '\0'))
 		return false;
 	if (z->asked < since) {
 		z->asked = v->now;
@@ -766,7 +808,7 @@ zone_watch_fire(struct pl_verifier *v, struct timer *t)
 void
 zone_watch(struct pl_verifier *v, struct zone *z)
 {
-	if (z->watch_since != 0 || (z->given && z->name[1] == '\0'))
+	if (z->watch_since != 0 || z->recursive || (z->given && z->name[1] == '\0'))
 		return;
 	z->watch_since = v->now;
 	v->watched++;

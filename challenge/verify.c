@@ -219,6 +219,7 @@ check_free(struct pl_verifier *v, struct check *c)
 	timer_stop(v, &c->timer);
 	want_stop(&c->a);
 	want_stop(&c->aaaa);
+	policy_drop(v, c);
 	dns_drop(v, c);
 	http_drop(v, c);
 	table_del(&v->checks, &c->entry);
@@ -226,7 +227,43 @@ check_free(struct pl_verifier *v, struct check *c)
 	free(c->domain);
 	free(c->value);
 	free(c->url);
+	for (size_t i = 0; i < c->nfinding; i++) {
+		free(c->finding[i].topic);
+		free(c->finding[i].text);
+	}
+	free(c->finding);
+	free(c->ca);
+	free(c->account_uri);
+	free(c->methods);
+	free(c->bogus);
 	free(c);
+}
+
+/* Each once: looks may come to the same end again. */
+void
+check_find(struct check *c, const char *topic, enum pl_mark mark,
+    const char *fmt, ...)
+{
+	struct pl_buf b;
+	va_list ap;
+	size_t i;
+
+	pl_buf_init(&b, PL_LIM_LINE);
+	va_start(ap, fmt);
+	pl_buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	for (i = 0; i < c->nfinding; i++)
+		if (strcmp(c->finding[i].topic, topic) == 0 &&
+		    strcmp(c->finding[i].text, b.data) == 0)
+			break;
+	if (i == c->nfinding && !b.failed) {
+		c->finding = pl_grow(c->finding, i + 1, sizeof(*c->finding));
+		c->finding[i].topic = pl_strdup(topic);
+		c->finding[i].mark = mark;
+		c->finding[i].text = pl_buf_take(&b);
+		c->nfinding++;
+	}
+	pl_buf_clear(&b);
 }
 
 void
@@ -241,6 +278,10 @@ check_end(struct pl_verifier *v, struct check *c, bool visible,
 	s.code = code;
 	if (code != PL_OK)
 		s.err = c->err;
+	s.findings = c->finding;
+	s.nfindings = c->nfinding;
+	c->finding = NULL;
+	c->nfinding = 0;
 	check_free(v, c);
 	v->found(v->ctx, &s);
 	pl_sighting_clear(&s);
@@ -333,11 +374,13 @@ check_work(struct pl_verifier *v, struct check *c)
 
 	if (c->again && !c->late)
 		check_look(v, c);
+	if (c->looks > 0 && !c->caa_done)
+		policy_start(v, c);
 	if (c->late) {
 		if (file)
-			http_fail(v, c);
+			http_late(v, c);
 		else
-			dns_fail(v, c);
+			dns_late(v, c);
 		return;
 	}
 	if (c->news && c->look == PL_LOOK_UNTIL &&
@@ -395,6 +438,10 @@ pl_verifier_add(struct pl_verifier *v, const struct pl_check *in,
 	c->domain = pl_strdup(in->domain);
 	c->value = pl_memdup(in->value, in->value_len);
 	c->value_len = in->value_len;
+	c->ca = pl_strdup(in->ca);
+	c->account_uri = pl_strdup(in->account_uri);
+	c->methods = pl_strdup(in->methods);
+	c->wildcard = in->wildcard;
 	c->started = v->now;
 	c->told = v->now;
 	c->deadline = v->now + in->timeout_ms;
@@ -509,18 +556,24 @@ static enum pl_code
 peers_of(struct pl_verifier *v, struct peer ***out, size_t *n,
     const char *const *list, const char *what, struct pl_err *err)
 {
+	bool resolvers = strcmp(what, "resolvers") == 0;
 	char host[256];
 	uint16_t port;
 
 	for (; list != NULL && *list != NULL; list++) {
-		struct peer *p;
+		struct peer *p = NULL;
 		enum pl_code code;
 
-		code = pl_hostport_parse(host, sizeof(host), &port, *list, 53,
-		    err);
+		if (strncmp(*list, "http", 4) == 0 && resolvers) {
+			code = peer_doh(v, &p, *list, err);
+			port = 443;
+			host[0] = '\0';
+		} else
+			code = pl_hostport_parse(host, sizeof(host), &port,
+			    *list, 53, err);
 		if (code != PL_OK)
 			return pl_prefix(err, "%s", what);
-		if ((p = peer_get(v, host, port)) == NULL)
+		if (host[0] != '\0' && (p = peer_get(v, host, port)) == NULL)
 			return pl_fail(err, PL_EINVAL,
 			    "%s: %s is not an address", what, *list);
 		*out = pl_grow(*out, *n + 1, sizeof(**out));
@@ -576,6 +629,21 @@ tables_seed(struct pl_verifier *v)
 	pl_random(&seed, sizeof(seed));
 	v->checks.seed = v->peers.seed = v->lookups.seed = seed;
 	v->zones.seed = v->cuts.seed = v->groups.seed = seed;
+	v->secures.seed = seed;
+}
+
+static bool
+policy_of(enum policy *p, const char *word)
+{
+	if (word == NULL || strcmp(word, "off") == 0)
+		*p = POLICY_OFF;
+	else if (strcmp(word, "warn") == 0)
+		*p = POLICY_WARN;
+	else if (strcmp(word, "require") == 0)
+		*p = POLICY_REQUIRE;
+	else
+		return false;
+	return true;
 }
 
 static enum pl_code
@@ -603,7 +671,12 @@ settings_take(struct pl_verifier *v, const struct pl_verify_settings *set,
 		v->http_server = pl_array(n + 1, sizeof(*v->http_server));
 	for (size_t i = 0; i < n; i++)
 		v->http_server[i] = pl_strdup(set->http_servers[i]);
+	v->anchor = pl_strdup(set->trust_anchor);
 	v->quorum = set->quorum;
+	if (!policy_of(&v->dnssec, set->dnssec) ||
+	    !policy_of(&v->caa, set->caa))
+		return pl_fail(err, PL_EINVAL,
+		    "dnssec, caa: \"off\", \"warn\" or \"require\"");
 	v->site_local = set->site_local;
 	return PL_OK;
 }
@@ -657,12 +730,14 @@ pl_verifier_free(struct pl_verifier *v)
 	while ((e = table_pop(&v->lookups)) != NULL)
 		lookup_free(v, v_of(e, struct lookup, entry));
 	http_close(v);
+	policy_close(v);
 	while ((e = table_pop(&v->peers)) != NULL)
 		peer_free(v, v_of(e, struct peer, entry));
 	for (size_t i = 0; v->http_server != NULL &&
 	    v->http_server[i] != NULL; i++)
 		free(v->http_server[i]);
 	free(v->http_server);
+	free(v->anchor);
 	free(v->resolver);
 	free(v->server);
 	free(v->heap);

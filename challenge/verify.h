@@ -6,10 +6,13 @@
  *
  *   verify.c      checks, timers, the loop, what is told to the caller
  *   verify-net.c  servers' addresses ("peers"), their sockets, questions
+ *   verify-doh.c  resolvers by HTTPS
  *   verify-zone.c resolvers, zone cuts, server sets, serials
  *   verify-dns.c  a record: aliases, one answer of each server
+ *   verify-weigh.c what they come to
  *   verify-judge.c what an answer means; no state, no network
  *   verify-http.c a file: one fetch from each address
+ *   verify-policy.c DNSSEC, CAA, the delegation: what else a CA looks at
  *
  * Nothing here calls back while its caller is in the middle of something:
  * a peer with work is put on v->busy and a check that learnt something on
@@ -116,7 +119,11 @@ struct peer {
 	bool is_busy;
 	struct sockaddr_storage sa;
 	socklen_t salen;
-	char text[64];		/* "192.0.2.1", "192.0.2.1#5353" */
+	char text[64];		/* "192.0.2.1", "192.0.2.1:5353" */
+	uint16_t port;
+	char *url;		/* DNS over HTTPS (RFC 8484), or NULL */
+	char addr[64];		/* of its host */
+	struct pl_verifier *v;
 	struct queries waiting;
 	struct usock *sock[V_SOCKS];
 	unsigned inflight, tcps;
@@ -146,6 +153,8 @@ struct query {
 	struct timer timer;
 	struct usock *sock;
 	struct tconn *tcp;
+	struct pl_fetch *fetch;
+	bool loose;		/* on none of these, nor waiting */
 	bool want_tcp, truncated;
 	unsigned char *pkt;
 	size_t len;
@@ -153,11 +162,23 @@ struct query {
 };
 /* Lends the peer for the verifier's life; NULL where text is no address. */
 struct peer *peer_get(struct pl_verifier *v, const char *addr, uint16_t port);
+/* A resolver by its URL: https, or http on loopback.  A host that is a name
+ * is looked up here and now, as the system does. */
+enum pl_code peer_doh(struct pl_verifier *v, struct peer **out,
+    const char *url, struct pl_err *err);
 /* Asks; done() is called once, later, unless the query is cancelled. */
 struct query *query_ask(struct pl_verifier *v, struct peer *p,
     const char *name, unsigned type, unsigned flags, query_done *done,
     void *owner);
 void query_cancel(struct pl_verifier *v, struct query *q);	/* or NULL */
+/* verify-net.c for verify-doh.c: p has work; q's message is written; it ends
+ * without an answer; a message that matches it has come. */
+void peer_busy(struct pl_verifier *v, struct peer *p);
+void query_build(struct query *q, bool tcp);
+void query_fail(struct pl_verifier *v, struct query *q, enum q_end end);
+void query_answer(struct pl_verifier *v, struct query *q,
+    const unsigned char *p, size_t n, bool tcp);
+bool doh_start(struct pl_verifier *v, struct query *q);
 void peers_pump(struct pl_verifier *v);
 void peer_free(struct pl_verifier *v, struct peer *p);
 
@@ -184,6 +205,7 @@ struct lookup {
 	unsigned rcode;
 	bool alias;		/* an alias stands at the name */
 	char **text;		/* NS names, addresses, or the owner of the SOA */
+	struct pl_caa_rr *caa;	/* CAA; tag and value are its own */
 	size_t n;
 	size_t next;		/* resolver to ask next */
 	unsigned left;		/* attempts left */
@@ -226,6 +248,7 @@ struct zone {
 	unsigned refs;
 	char *name;		/* NULL: servers given, zone not known yet */
 	bool given;		/* the configuration names the servers */
+	bool recursive;		/* they are the resolvers */
 	bool done, failed;
 	struct pl_err err;
 	struct zserver *s;
@@ -257,6 +280,8 @@ bool zone_ready(struct zone *z, struct want *w, struct pl_err *err);
 void zone_unref(struct pl_verifier *v, struct zone *z);
 /* A zone on the servers that the configuration gives; with a reference. */
 struct zone *zone_given(struct pl_verifier *v, const char *name);
+/* The resolvers, for want of a server that can be reached; with a reference. */
+struct zone *zone_resolvers(struct pl_verifier *v);
 /* The zone whose servers a referral has named, with their addresses where
  * it gave them; with a reference; may not be ready yet. */
 struct zone *zone_referral(struct pl_verifier *v, const char *name,
@@ -300,6 +325,7 @@ struct seen {			/* what one server has said */
 	uint32_t ms;
 	uint8_t answer;
 	bool asked;		/* WHERE: has had its turn */
+	bool cname;		/* SERVFAIL: asked whether it is an alias */
 };
 struct hop {
 	LIST_ENTRY(hop) link;	/* in its zone */
@@ -316,6 +342,40 @@ struct hop {
 	struct want want;
 	struct want serials;
 	bool zone_only;		/* WHERE: name is the record's parent */
+	struct query *probe;	/* is the alias a wildcard's? */
+	char *sibling, *maybe;	/* the name asked for, the alias in question */
+	bool probed, wild;
+	bool given_up;		/* its servers cannot be reached */
+};
+
+enum policy { POLICY_OFF, POLICY_WARN, POLICY_REQUIRE };
+
+/* Whether a name validates; shared by all who ask. */
+struct secure {
+	struct entry entry;
+	char *key;		/* "TYPE name" */
+	struct pl_verifier *v;
+	bool done;
+	enum pl_secure state;
+	char *why;
+	int64_t signed_until;	/* Unix seconds, or 0 */
+	int64_t expires;
+	struct pl_question *q;
+	struct timer timer;
+	struct wants wants;
+};
+
+/* The parent's view of the zone, for CHECK. */
+struct cutview {
+	bool begun, done;
+	struct zone *zone;	/* the parent */
+	struct want want;
+	struct query *up, *down;
+	char *name;		/* of the zone */
+	char **ns[2];		/* as the parent, as the zone has them */
+	size_t n[2];
+	bool told[2];
+	struct check *check;
 };
 
 struct site;
@@ -348,6 +408,16 @@ struct check {
 	size_t nsite;
 	struct want a, aaaa;
 	char *url;		/* FILE: final */
+	char *ca, *account_uri, *methods;
+	bool wildcard;
+	struct want caa, sec;
+	bool caa_done, sec_done, forbidden;
+	bool ended;		/* the looks are: only policy is waited for */
+	char *bogus;		/* the name that does not validate, or NULL */
+	struct cutview cut;
+	size_t size;		/* largest answer */
+	struct pl_finding *finding;
+	size_t nfinding;
 };
 
 struct pl_verifier {
@@ -376,6 +446,12 @@ struct pl_verifier {
 	struct timer web_timer;
 	unsigned fetches;
 	TAILQ_HEAD(sites, site) sites;	/* fetches that wait */
+	enum policy dnssec, caa;
+	char *anchor;
+	struct pl_resolve *resolve;
+	bool no_resolve;		/* it does not start */
+	struct watch resolve_watch;
+	struct table secures;
 	void (*found)(void *ctx, const struct pl_sighting *s);
 	void *ctx;
 };
@@ -390,7 +466,8 @@ void check_end(struct pl_verifier *v, struct check *c, bool visible,
 void dns_look(struct pl_verifier *v, struct check *c);
 /* Draws the conclusion from what came in.  May end the check. */
 void dns_weigh(struct pl_verifier *v, struct check *c);
-/* Ends the check with what is known. */
+/* The deadline has come: ends the check with what is known. */
+void dns_late(struct pl_verifier *v, struct check *c);
 void dns_fail(struct pl_verifier *v, struct check *c);
 void dns_drop(struct pl_verifier *v, struct check *c);
 void dns_verdicts(const struct check *c, struct pl_sighting *s);
@@ -398,10 +475,37 @@ void dns_hurry(struct pl_verifier *v, struct zone *z, size_t i);
 
 void http_look(struct pl_verifier *v, struct check *c);
 void http_weigh(struct pl_verifier *v, struct check *c);
+void http_late(struct pl_verifier *v, struct check *c);
 void http_fail(struct pl_verifier *v, struct check *c);
 void http_drop(struct pl_verifier *v, struct check *c);
 void http_verdicts(const struct check *c, struct pl_sighting *s);
 void http_close(struct pl_verifier *v);
+/* Starts the fetching room where that has not been done; sees to it that
+ * it runs. */
+bool web_start(struct pl_verifier *v, struct pl_err *err);
+void web_kick(struct pl_verifier *v);
+
+/* Looks at what else a CA looks at; false: not known yet.  A reason why it
+ * must not go on is in c->err, with c->forbidden. */
+bool policy_weigh(struct pl_verifier *v, struct check *c);
+/* The deadline has come and the value is visible: will that do?  Else c->err
+ * tells why not. */
+bool policy_late(struct pl_verifier *v, struct check *c);
+/* What can be looked at while the record is not yet there. */
+void policy_start(struct pl_verifier *v, struct check *c);
+void policy_drop(struct pl_verifier *v, struct check *c);
+void policy_close(struct pl_verifier *v);
+void check_find(struct check *c, const char *topic, enum pl_mark mark,
+    const char *fmt, ...) PL_PRINTF(4, 5);
+/* verify-dns.c for verify-weigh.c: which hop of its check it is; the zone of
+ * given servers is known now; the name lives in z (kept), or NULL: is to be
+ * looked for again; one more server is asked for the zone. */
+unsigned hop_index(const struct hop *h);
+void hop_name_zone(struct pl_verifier *v, struct hop *h, const char *apex);
+void hop_rezone(struct pl_verifier *v, struct hop *h, struct zone *z);
+void hop_where(struct pl_verifier *v, struct hop *h);
+/* The name of the zone that a hop is in; NULL: not known. */
+const char *hop_zone(const struct hop *h);
 
 /* One vote a server: names of servers and what came from their addresses. */
 struct vote {

@@ -661,6 +661,8 @@ rfc2136_apply(void *ctx, const struct pl_call *call, const char *scope,
 			;
 	free(w.next);
 	free(w.groups);
+	if (first.code == PL_EUNDONE)	/* its message was never sent */
+		first.code = PL_ENET;
 	if (first.code != PL_OK && err != NULL)
 		*err = first;
 	return first.code;

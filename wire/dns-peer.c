@@ -22,6 +22,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,8 +90,7 @@ pl_dns_peer_open(struct pl_dns_peer **out, const char *host, uint16_t port,
 
 	*out = NULL;
 	(void)snprintf(service, sizeof(service), "%u", (unsigned)port);
-	rc = getaddrinfo(host, service, &hints, &list);
-	if (rc != 0)
+	if ((rc = getaddrinfo(host, service, &hints, &list)) != 0)
 		return pl_fail(err, rc == EAI_AGAIN ? PL_ENET : PL_EINVAL,
 		    "server %s: %s", host, gai_strerror(rc));
 
@@ -172,9 +173,8 @@ letter_judge(struct pl_dns_peer *p, const struct letter *l,
 	    error, &skew, err);
 	if (code == PL_OK && *error != 0)
 		p->skew = skew;
-	if (code == PL_EAUTH)
-		return PEER_CLAIM;
-	return code == PL_OK ? PEER_OURS : PEER_STRAY;
+	return code == PL_OK ? PEER_OURS :
+	    code == PL_EAUTH ? PEER_CLAIM : PEER_STRAY;
 }
 
 /* ---- TCP ------------------------------------------------------------- */
@@ -193,12 +193,14 @@ tcp_connect(const struct peer_addr *to, int64_t deadline)
 {
 	struct pollfd pfd = { .events = POLLOUT };
 	socklen_t len = sizeof(int);
-	int fd, sys = 0;
+	int fd, sys = 0, on = 1;
 
 	fd = socket(to->sa.ss_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
+	/* Nothing waits for an ACK. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, (const struct sockaddr *)&to->sa, to->len) == 0)
 		return fd;
 	sys = errno;
@@ -377,9 +379,13 @@ post_read(struct post *t, struct pl_err *err)
 {
 	enum pl_code code = PL_OK;
 	unsigned char chunk[16384], *p;
+	int on = 1;
 	ssize_t k;
 	size_t len;
 
+	/* named holds its next answer back for an ACK, up to 40 ms. */
+	(void)setsockopt(t->p->tcp, IPPROTO_TCP, TCP_QUICKACK, &on,
+	    sizeof(on));
 	k = recv(t->p->tcp, chunk, sizeof(chunk), 0);
 	if (k < 0 && (errno == EAGAIN || errno == EINTR))
 		return PL_OK;
@@ -387,8 +393,7 @@ post_read(struct post *t, struct pl_err *err)
 		return pl_fail_sys(err, PL_ENET, errno, "%s: read",
 		    t->p->name);
 	if (k == 0)
-		return pl_fail(err, PL_ENET,
-		    "%s: closed the connection without an answer",
+		return pl_fail(err, PL_ENET, "%s: hung up without an answer",
 		    t->p->name);
 	pl_buf_add(&t->in, chunk, (size_t)k);
 	while (code == PL_OK && t->in.len >= 2) {
@@ -408,9 +413,8 @@ post_turn(struct post *t, int64_t deadline, struct pl_err *err)
 	struct pollfd pfd = { .fd = t->p->tcp, .events = POLLIN };
 	enum pl_code code = post_fill(t, err);
 
-	if (code != PL_OK)
-		return code;
-	code = post_write(t, err);
+	if (code == PL_OK)
+		code = post_write(t, err);
 	if (code != PL_OK)
 		return code;
 	if (post_unsent(t) != NULL)
@@ -652,10 +656,8 @@ static bool
 wants_plain(const struct asking *a, const struct flight *f,
     const unsigned char *p)
 {
-	unsigned rcode = p[3] & 15;
-
 	return a->update == NULL && !f->plain &&
-	    (rcode == PL_DNS_FORMERR || rcode == PL_DNS_NOTIMP);
+	    ((p[3] & 15) == PL_DNS_FORMERR || (p[3] & 15) == PL_DNS_NOTIMP);
 }
 
 /* What arrived for one flight. */
@@ -665,7 +667,7 @@ flight_read(struct asking *a, struct flight *f)
 	unsigned char p[4096];
 	unsigned error;
 	ssize_t k = recv(f->fd, p, sizeof(p), MSG_TRUNC);
-	size_t n;
+	size_t n = k < 0 ? 0 : (size_t)k;
 
 	if (k < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -674,7 +676,8 @@ flight_read(struct asking *a, struct flight *f)
 		flight_again(a, f);
 		return;
 	}
-	n = (size_t)k < sizeof(p) ? (size_t)k : sizeof(p);
+	if (n > sizeof(p))
+		n = sizeof(p);
 	switch (letter_judge(a->p, &f->l, p, n, &error, NULL)) {
 	case PEER_STRAY:
 		a->p->strays++;
@@ -871,6 +874,9 @@ pl_dns_update(struct pl_dns_peer *p, struct pl_update *const *u, size_t n,
 	struct updating up = { p, u, codes, rcodes, err };
 	struct post t = { .p = p, .n = n, .make = updating_make,
 		.got = updating_got, .ctx = &up };
+	struct asking small = { .p = p, .update = n > 0 ? u[0] : NULL, .n = 1,
+		.deadline = deadline, .done = updating_done, .ctx = &up,
+		.err = err };
 	enum pl_code code;
 	size_t i;
 
@@ -879,11 +885,7 @@ pl_dns_update(struct pl_dns_peer *p, struct pl_update *const *u, size_t n,
 		rcodes[i] = 0;
 	}
 	if (n == 1 && pl_update_size(u[0]) <= PEER_UDP_MOST) {
-		struct asking a = { .p = p, .update = u[0], .n = 1,
-			.deadline = deadline, .done = updating_done,
-			.ctx = &up, .err = err };
-
-		(void)asking_run(&a);
+		(void)asking_run(&small);
 		return codes[0];
 	}
 	code = post_run(&t, deadline, err);

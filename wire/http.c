@@ -269,7 +269,12 @@ take_header(char **out, const char *line, size_t n, const char *name)
 	while (n > 0 && (unsigned char)line[n - 1] <= ' ')
 		n--;
 	free(*out);
-	*out = memchr(line, '\0', n) == NULL ? pl_strndup(line, n) : NULL;
+	*out = NULL;
+	/* libcurl lets a lone CR or a NUL through. */
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			return;
+	*out = pl_strndup(line, n);
 }
 
 static size_t

@@ -30,6 +30,7 @@ enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
 enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
     const char *what, unsigned line, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
+json_t *pl_json_share(json_t *j);			/* gives one more */
 char *pl_json_text(const json_t *j);			/* gives compact text */
 /* Appends the compact text. */
 void pl_json_dump(struct pl_buf *b, const json_t *j);
@@ -384,6 +385,36 @@ enum pl_code pl_dns_update(struct pl_dns_peer *p,
     struct pl_update *const *u, size_t n, int64_t deadline,
     enum pl_code *codes, unsigned *rcodes, struct pl_err *err);
 
+/* ---- resolve.c: libunbound ---------------------------------------------- */
+
+/*
+ * DNSSEC validation, from a trust anchor down, without blocking.  The
+ * library is loaded when it is first needed and works in a child process of its
+ * own.
+ */
+enum pl_secure { PL_SEC_SECURE, PL_SEC_INSECURE, PL_SEC_BOGUS,
+	PL_SEC_FAILED };
+struct pl_resolved {
+	enum pl_secure state;
+	unsigned rcode;
+	const char *why;	/* BOGUS, FAILED; or NULL; lent for the call */
+	int64_t signed_until;	/* SECURE: first end of a signature, Unix s, or 0 */
+};
+struct pl_resolve;
+struct pl_question;
+/* anchor: a file with DS or DNSKEY records.  forward: resolvers to ask
+ * ("192.0.2.1", "192.0.2.1@5353"), NULL-terminated; NULL or none: it asks
+ * the servers of the world itself. */
+enum pl_code pl_resolve_new(struct pl_resolve **out, const char *anchor,
+    const char *const *forward, struct pl_err *err);
+void pl_resolve_free(struct pl_resolve *r);	/* done() is not called any more */
+enum pl_code pl_resolve_ask(struct pl_resolve *r, const char *name,
+    unsigned type, void (*done)(void *ctx, const struct pl_resolved *a),
+    void *ctx, struct pl_question **out, struct pl_err *err);
+void pl_question_cancel(struct pl_question *q);	/* NULL is allowed */
+int pl_resolve_fd(const struct pl_resolve *r);
+void pl_resolve_run(struct pl_resolve *r);	/* when fd is readable */
+
 /* ---- http.c: libcurl -------------------------------------------------- */
 
 /* What does not block: fetches without a credential, for the verifier. */
@@ -580,6 +611,63 @@ enum pl_code pl_certs_verify(struct pl_cert *const *certs, size_t n,
     const struct pl_cert *leaf, const char *ca_file, bool server,
     int64_t now, bool *trusted, struct pl_err *err);
 
+/*
+ * A request to be signed with AWS Signature Version 4.  The headers are
+ * those to sign, in any order, and end with a NULL name: host and x-amz-date
+ * at least, and x-amz-security-token (whose value is a secret) for temporary
+ * keys.  The query is taken as it goes out; names and values are decoded and
+ * encoded again as the rules want them.
+ */
+struct pl_http_header;
+struct pl_sigv4 {
+	const char *method;
+	const char *path;	/* as it goes out; encoded once more, as all services but S3 want it */
+	const char *query;	/* without "?"; may be NULL */
+	const struct pl_http_header *headers;
+	const void *body;
+	size_t body_len;
+	const char *stamp;	/* "20150830T123600Z", as in x-amz-date */
+	const char *region, *service;
+	const struct pl_secret *secret;	/* the secret access key */
+	bool normalize;		/* fold "//", "/." and "/.." of the path: all services but S3 */
+};
+#define PL_SIGV4_STAMP 17
+void pl_sigv4_stamp(char out[PL_SIGV4_STAMP], int64_t seconds);
+/* The signature in hex; appends the signed names ("host;x-amz-date") to
+ * `names`, which may be NULL. */
+void pl_sigv4_sign(const struct pl_sigv4 *s, char signature[65],
+    struct pl_buf *names);
+/* Appends the value of the Authorization header. */
+void pl_sigv4_header(struct pl_buf *b, const struct pl_sigv4 *s,
+    const char *access_key);
+
+/* ---- xml.c: expat ----------------------------------------------------- */
+
+/* An element: its name without prefix, the text that stands directly in it,
+ * and the elements inside.  Attributes and comments are dropped. */
+struct pl_xml {
+	char *name;
+	char *text;		/* "" where there is none */
+	struct pl_xml *first;	/* the first inside */
+	struct pl_xml *next;	/* beside it, or NULL */
+};
+/*
+ * Parses one document (UTF-8).  PL_EPROTO, naming `what` and the line, where it is
+ * malformed, has a DOCTYPE, is over 16 deep, has over 10,000 elements or
+ * one with more than 64 KiB of text.  Gives the root; bound n before.
+ */
+enum pl_code pl_xml_parse(struct pl_xml **out, const char *text, size_t n,
+    const char *what, struct pl_err *err);
+void pl_xml_free(struct pl_xml *root);		/* whole; NULL is allowed */
+/* Lends the first element at a path below `at` ("Error/Code"), or NULL. */
+const struct pl_xml *pl_xml_get(const struct pl_xml *at, const char *path);
+/* Its text, or NULL where there is no such element. */
+const char *pl_xml_text(const struct pl_xml *at, const char *path);
+/* Lends the next one beside it that has the same name, or NULL. */
+const struct pl_xml *pl_xml_next(const struct pl_xml *at);
+/* Appends s with & < > and quotation marks as references. */
+void pl_xml_escape(struct pl_buf *b, const char *s);
+
 /* ---- http.c: libcurl, calls that carry a credential -------------------- */
 
 /*
@@ -596,6 +684,7 @@ struct pl_http_opts {
 	const char *ca_file;	/* NULL: the system's */
 	int64_t timeout_ms;	/* of one call; 0: 60 s */
 	bool patient;		/* it may be silent for all of that time: no 10 s rule */
+	unsigned rate;		/* starts at most so many calls a second, a third more at once; 0: any */
 	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
 };
 enum pl_code pl_http_open(struct pl_http **out,

@@ -238,8 +238,9 @@ def startup(options, base):
             Row("knsupdate, empty script", 0, lambda: clock(
                 [lab.find_program("knsupdate"), nothing]))]
         if not options.peers_only:
-            rows.append(Row("placard --version", 0,
-                            bed.command("--version")))
+            rows.append(Row("placard --version", 0, lambda: clock(
+                [bed.placard.program(), "--version"],
+                env=bed.placard.env())))
         race("Start", rows, options.rounds * 5)
         rows = [Row(tool + ", one record", 1, bed.tool(tool, "add", 1),
                     bed.tool(tool, "delete", 1))
@@ -320,11 +321,11 @@ def lag(options, base):
             name = "_acme-challenge." + bed.names(count)[-1]
             for what, once in contenders:
                 walls, lags = [], []
-                for _ in range(options.rounds):
-                    # A change just before makes named hold back the NOTIFY.
-                    primary.update("z.bench.test", add=[(
-                        "tick.z.bench.test.", 60, "TXT",
-                        f'"{time.monotonic()}"')])
+                for number in range(options.rounds):
+                    # A change just told makes named hold back the next.
+                    tick = f"tick-{what[:4]}-{count}-{number}.z.bench.test"
+                    primary.seed("z.bench.test", tick, "x")
+                    lab.wait_for(lambda: secondary.texts(tick), tick)
                     watch = Watch(secondary, name)
                     walls.append(once())
                     lags.append(watch.done())

@@ -31,8 +31,8 @@ class Strace:
         self.log = os.path.join(placard.dir, "strace.log")
 
     def _wrap(self, calls, inject=None):
-        wrap = [lab.strace(), "-f", "-qq", "-o", self.log, "-e",
-                "trace=" + ",".join(calls), "-e", "signal=none"]
+        wrap = [lab.strace(), "-f", "-q", "-o", self.log, "-e",
+                "trace=" + ",".join(calls)]
         return wrap + (["-e", "inject=" + inject] if inject else [])
 
     def _env(self):
@@ -58,10 +58,15 @@ class Strace:
         return most
 
     def kill(self, call, number):
-        """Whichever process makes the call dies before it takes effect."""
-        return self.placard.run(
+        """Whichever process makes the call dies before it takes effect.
+
+        False if none came that far.
+        """
+        self.placard.run(
             *self.args, env=self._env(), wrap=self._wrap(
                 [call], f"{call}:signal=KILL:when={number}"))
+        with open(self.log, errors="replace") as log:
+            return "+++ killed by SIGKILL +++" in log.read()
 
     def fail(self, call, number, error):
         """From the number-th on, the call fails with an errno."""

@@ -238,6 +238,7 @@ class Named(NameServer):
                  f"  listen-on port {self.port} {{ {listen}}};\n"
                  "  listen-on-v6 { none; };\n"
                  "  allow-query { any; };\n  allow-transfer { any; };\n"
+                 "  allow-notify { any; };\n"
                  "  empty-zones-enable no;\n  dnssec-validation no;\n"
                  "  tcp-clients 400;\n  serial-query-rate 10000;\n"
                  "  transfers-per-ns 100;\n  transfers-in 100;\n"

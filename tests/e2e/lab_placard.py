@@ -118,11 +118,11 @@ class Placard:
             if v is not None}
         return self
 
-    def rfc2136(self, name, server, key=None, **options):
+    def rfc2136(self, name, peer, key=None, **options):
         """The account of a NameServer or Liar."""
-        key = key or server.key
+        key = key or peer.key
         settings = {
-            "server": server.where(), "key_name": key.name,
+            "server": peer.where(), "key_name": key.name,
             "key_algorithm": key.algorithm,
             "key_secret_file": self.secret_file(f"{name}.secret",
                                                 key.secret)}
@@ -230,6 +230,13 @@ class Placard:
         return self.finish(self.popen(*args, wrap=wrap, env=env,
                                       stdin=stdin), data, timeout)
 
+    def bare(self, *args):
+        """Run without -c, as somebody who has no configuration."""
+        return self.finish(subprocess.Popen(
+            [self.program(), *args], env=self.env(), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, cwd=self.dir))
+
     def json(self, *args, **rest):
         """Run with --json."""
         return self.run("--json", *args, **rest)
@@ -289,6 +296,12 @@ class Placard:
         return not done.lines
 
 
+def mentions(text, server):
+    """Is a server named as ADDR:PORT, or as dig writes it, ADDR#PORT?"""
+    where = server.where()
+    return where in text or where.replace(":", "#") in text
+
+
 def dns01(domain, seed="x", **more):
     """A dns-01 challenge as a job's member."""
     return {"method": "dns-01", "domain": domain, "value": value(seed)} | more
@@ -308,11 +321,9 @@ def workers_of(pid, name="placard-"):
     found = {}
     for one in descendants(pid):
         try:
-            with open(f"/proc/{one}/cmdline", "rb") as text:
-                program = os.path.basename(text.read().split(b"\0")[0])
+            program = os.path.basename(os.readlink(f"/proc/{one}/exe"))
         except OSError:
             continue
-        program = program.decode()
         if program.startswith(name):
             found[one] = program
     return found

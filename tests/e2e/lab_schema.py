@@ -16,8 +16,10 @@ STATES = {"queued", "published", "visible", "removed", "failed"}
 JOB_STATES = STATES | {"partial"}
 METHODS = {"dns-01", "dns-account-01", "dns-persist-01", "dns-txt",
            "dns-cname", "http-01", "http-file", "email"}
+# DESIGN.md section 7, and two for what none of its words covers: an answer
+# that is none (SERVFAIL, garbage), and a family without a route.
 DNS_ANSWERS = {"present", "absent", "stale", "stale serial", "refused",
-               "lame", "timeout", "bogus"}
+               "lame", "timeout", "bogus", "error", "unreachable"}
 CHALLENGE = {"method", "domain", "state", "account", "scope", "record",
              "published", "visible", "attempts", "verdicts", "error"}
 VERDICT = {"server", "address", "answer", "ms"}

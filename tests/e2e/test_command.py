@@ -21,15 +21,13 @@ PROGRESS = re.compile(r"\b\d+ (of|/) ?\d+\b|\b\d+/\d+\b")
 
 @pytest.mark.quick
 def test_version(placard):
-    placard.write("")
-    done = placard.run("--version")
+    done = placard.bare("--version")
     assert done.status == 0, done
     assert re.match(r"^placard \d+\.\d+", done.out) and done.err == ""
 
 
 def test_help(placard):
-    placard.write("")
-    done = placard.run("--help")
+    done = placard.bare("--help")
     assert done.status == 0, done
     for word in COMMANDS:
         assert word in done.out, word
@@ -37,8 +35,7 @@ def test_help(placard):
 
 @pytest.mark.parametrize("word", COMMANDS)
 def test_help_of_a_command_fits_a_screen(placard, word):
-    placard.write("")
-    done = placard.run(word, "--help")
+    done = placard.bare(word, "--help")
     assert done.status == 0, done
     lines = done.out.splitlines()
     assert 3 <= len(lines) <= 24, len(lines)
@@ -47,9 +44,9 @@ def test_help_of_a_command_fits_a_screen(placard, word):
 
 
 def test_help_and_version_need_no_configuration(placard):
-    placard.write("this is no configuration {{{")
-    assert placard.run("--help").status == 0
-    assert placard.run("--version").status == 0
+    placard.environ["PLACARD_CONFIG"] = placard.write("no such { thing")
+    assert placard.bare("--help").status == 0
+    assert placard.bare("--version").status == 0
 
 
 def test_configuration_by_environment(bed):
@@ -96,8 +93,8 @@ def test_verbose_says_more(bed):
 
 def test_plain_output_names_each_server(bed):
     done = bed.placard.ok("present", *bed.dns01())
-    assert bed.primary.where() in done.out
-    assert bed.secondary.where() in done.out
+    assert lab.mentions(done.out, bed.primary)
+    assert lab.mentions(done.out, bed.secondary)
     assert "present" in done.out
 
 
@@ -130,7 +127,7 @@ def test_progress_on_a_terminal(bed):
         bed.secondary.resume()
     assert done.status == 5, done
     assert PROGRESS.search(done.err), done
-    assert bed.secondary.where() in done.err, "whom it waits for"
+    assert lab.mentions(done.err, bed.secondary), "whom it waits for"
 
 
 def test_no_progress_in_a_pipe(bed):
@@ -279,7 +276,7 @@ def test_run_shows_the_record_to_the_command(bed):
 
 def test_run_passes_arguments_as_they_are(bed):
     odd = ["a b", "$HOME", "*", "--", "-m", "'", '"', ""]
-    done = bed.placard.ok("run", *bed.dns01(), "--no-wait", "--",
+    done = bed.placard.ok("run", *bed.dns01(), "--",
                           "/usr/bin/printf", "<%s>", *odd)
     assert "".join(f"<{a}>" for a in odd) in done.out
 

@@ -39,15 +39,13 @@ def test_status_1(bed):
     ["present", "-m", "dns-01", "-d", "a.test", "--value", lab.value(),
      "--ttl", "99999999999"],
     ["present", "-m", "dns-01", "-d", "a.test", "--value", lab.value(),
-     "--server", "not an address"],
-    ["present", "-m", "dns-01", "-d", "a.test", "--value", lab.value(),
      "left", "over"],
     ["present", "-m", "dns-01", "-d", "a.test", "--value", lab.value(),
      "--jobs", "-"],
     ["run", "-m", "dns-01", "-d", "a.test", "--value", lab.value()],
     ["run", "-m", "dns-01", "-d", "a.test", "--value", lab.value(), "--"],
     ["cleanup"], ["cleanup", "--older-than", "never"],
-    ["cleanup", "--job", "x", "--all"], ["account"], ["account", "show"],
+    ["account"], ["account", "show"],
     ["account", "burn", "x"], ["provider", "show"], ["provider", "show",
                                                      "no-such-provider"],
     ["list", "extra"]], ids=" ".join)
@@ -57,6 +55,14 @@ def test_status_2(bed, args):
     assert done.status == 2, done
     assert done.err.strip() and done.out == "", done
     assert bed.primary.updates() == before
+
+
+@pytest.mark.parametrize("option", ["--server", "--resolver"])
+@pytest.mark.parametrize("where", ["not an address", "127.0.0.1:99999", ""])
+def test_status_2_no_address(bed, option, where):
+    done = bed.placard.run("present", *bed.dns01(), option, where)
+    assert done.status == 2, done
+    bed.unchanged()
 
 
 def test_usage_error_as_json(bed):

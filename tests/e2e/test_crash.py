@@ -38,28 +38,34 @@ def clean(bed, where):
 
 
 def disturb(bed, setup, args, calls, how, soak):
-    """Try each point; returns how many there were."""
+    """Try each point; returns how many of them hit something.
+
+    Two runs are not alike to the last call, so a point near the end may find
+    nobody any more; most must find somebody.
+    """
     setup()
-    tried = 0
+    tried = hits = 0
     most = Strace(bed.placard, args).count(calls)
     clean(bed, "undisturbed")
     assert most, f"none of {calls} is ever called: nothing is tested"
     for call, count in sorted(most.items()):
         for number in points(count, soak):
             setup()
-            getattr(Strace(bed.placard, args), how)(call, number)
+            hits += getattr(Strace(bed.placard, args), how)(call, number)
             clean(bed, f"{how} at {call} {number} of {count}")
             tried += 1
-    return tried
+    assert hits >= 0.7 * tried, f"{hits} of {tried} points hit"
+    print(f"{how}: {hits} of {tried} points: {most}")
+    return hits
 
 
 @pytest.mark.parametrize("how", ["kill", "cut_power"])
 @pytest.mark.parametrize("calls", [JOURNAL, SEND], ids=["journal", "send"])
 def test_present(bed, soak, calls, how):
     job = scene(bed)
-    tried = disturb(bed, lambda: None, ["present", "--jobs", job,
+    hits = disturb(bed, lambda: None, ["present", "--jobs", job,
                                         "--no-wait"], calls, how, soak)
-    assert tried >= 3
+    assert hits >= 3
 
 
 @pytest.mark.parametrize("how", ["kill", "cut_power"])
@@ -69,17 +75,17 @@ def test_cleanup(bed, soak, calls, how):
 
     def setup():
         bed.placard.ok("present", "--jobs", job, "--no-wait")
-    tried = disturb(bed, setup, ["cleanup", "--jobs", job], calls, how, soak)
-    assert tried >= 3
+    hits = disturb(bed, setup, ["cleanup", "--jobs", job], calls, how, soak)
+    assert hits >= 3
 
 
 @pytest.mark.parametrize("how", ["kill", "cut_power"])
 def test_run(bed, soak, how):
     job = scene(bed)
-    tried = disturb(bed, lambda: None,
+    hits = disturb(bed, lambda: None,
                     ["run", "--jobs", job, "--", "/bin/true"],
                     JOURNAL + SEND, how, soak)
-    assert tried >= 6
+    assert hits >= 6
 
 
 def test_first_start(bed, soak):
@@ -88,17 +94,17 @@ def test_first_start(bed, soak):
         shutil.rmtree(bed.placard.state)
         os.mkdir(bed.placard.state, 0o700)
     job = scene(bed)
-    tried = disturb(bed, setup, ["present", "--jobs", job, "--no-wait"],
+    hits = disturb(bed, setup, ["present", "--jobs", job, "--no-wait"],
                     JOURNAL, "kill", soak)
-    assert tried >= 3
+    assert hits >= 3
 
 
 def test_on_knotd(knot_bed, soak):
     job = scene(knot_bed)
-    tried = disturb(knot_bed, lambda: None,
+    hits = disturb(knot_bed, lambda: None,
                     ["present", "--jobs", job, "--no-wait"], SEND,
                     "cut_power", soak)
-    assert tried >= 2
+    assert hits >= 2
 
 
 def test_a_killed_command_is_recovered_by_any_other(bed):
@@ -123,7 +129,8 @@ def test_files(tmp_path, soak, word, how):
     folder = root / ".well-known" / "acme-challenge"
     folder.mkdir(parents=True)
     (folder / "stranger").write_text("stays")
-    (folder / "theirs-0123456789abcdef").write_text("theirs.x")
+    (folder / "theirs-0123456789abcdef").write_text(
+        "theirs-0123456789abcdef.x")
     before = lab.tree(root)
     placard = lab.Placard(tmp_path / "p")
     placard.account("web", "file", root=str(root))
@@ -131,9 +138,12 @@ def test_files(tmp_path, soak, word, how):
     job = placard.job_file(lab.job(*(
         {"method": "http-01", "domain": "www.example.test", "token": token,
          "key-authorization": text} for token, text in (
-             ("token-1-0123456789abcdef", "one.x"),
-             ("token-2-0123456789abcdef", "two.x"),
-             ("theirs-0123456789abcdef", "theirs.x")))))
+             ("token-1-0123456789abcdef",
+              "token-1-0123456789abcdef.x"),
+             ("token-2-0123456789abcdef",
+              "token-2-0123456789abcdef.x"),
+             ("theirs-0123456789abcdef",
+              "theirs-0123456789abcdef.x")))))
     present = ["present", "--jobs", job, "--no-wait"]
     args = present if word == "present" else ["cleanup", "--jobs", job]
 
@@ -150,8 +160,12 @@ def test_files(tmp_path, soak, word, how):
     most = Strace(placard, args).count(PLACE)
     cleaned("undisturbed")
     assert most
+    tried = hits = 0
     for call, count in sorted(most.items()):
         for number in points(count, soak):
             setup()
-            getattr(Strace(placard, args), how)(call, number)
+            hits += getattr(Strace(placard, args), how)(call, number)
+            tried += 1
             cleaned(f"{how} at {call} {number} of {count}")
+    assert hits >= 0.7 * tried, f"{hits} of {tried} points hit"
+    print(f"{how}: {hits} of {tried} points: {most}")

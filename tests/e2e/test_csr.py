@@ -188,7 +188,7 @@ def test_derived_is_a_job(placard, vector):
                         "127.0.0.1:%d" % lab.free_port("127.0.0.1"),
                         "--timeout", "1")
     assert done.status in (5, 6), done      # nobody answers there
-    assert done.report["challenges"][0]["record"] == one["name"].lower()
+    assert done.objects[0]["challenges"][0]["record"] == one["name"].lower()
 
 
 # what goes wrong

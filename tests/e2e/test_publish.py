@@ -367,7 +367,7 @@ def test_long_txt(bed, long):
 def delegated(pool, bed, tmp_path):
     other = Bed(tmp_path / "target", pool, pool.left.pop())
     bed.primary.update(bed.zone, add=[(
-        bed.owner + ".", 60, "CNAME", f"proof.{other.zone}.")])
+        bed.owner + ".", 60, "CNAME", f"_acme-challenge.proof.{other.zone}.")])
     bed.before = bed.dump()
     bed.placard.verify["resolvers"] = [bed.primary.where()]
     return other
@@ -379,7 +379,7 @@ def test_follows_a_cname_to_another_zone(pool, bed, tmp_path):
     lab.wait_for(lambda: bed.secondary.target(bed.owner), "secondary has it")
     done = bed.placard.json("present", *bed.dns01("a"))
     assert done.status == 0, done
-    assert other.texts(f"proof.{other.zone}") == [lab.value("a")]
+    assert other.texts(f"_acme-challenge.proof.{other.zone}") == [lab.value("a")]
     bed.unchanged()
     bed.placard.ok("cleanup", *bed.dns01("a"))
     other.unchanged()
@@ -389,11 +389,12 @@ def test_follows_a_cname_to_another_zone(pool, bed, tmp_path):
 def test_follows_two_cnames(pool, bed, tmp_path):
     other = delegated(pool, bed, tmp_path)
     other.primary.update(other.zone, add=[(
-        f"proof.{other.zone}.", 60, "CNAME", f"deep.{other.zone}.")])
+        f"_acme-challenge.proof.{other.zone}.", 60, "CNAME",
+        f"_acme-challenge.deep.{other.zone}.")])
     other.before = other.dump()
     bed.placard.route(other.zone, "lab")
     bed.placard.ok("present", *bed.dns01("a"), "--no-wait")
-    assert other.texts(f"deep.{other.zone}") == [lab.value("a")]
+    assert other.texts(f"_acme-challenge.deep.{other.zone}") == [lab.value("a")]
     bed.placard.ok("cleanup", "--all")
     other.unchanged()
 

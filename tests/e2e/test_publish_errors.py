@@ -27,7 +27,7 @@ def test_wrong_secret(bed):
     assert done.status == 4, done
     error = only_failed(done)
     assert error["code"] == "auth" and error["retry"] is False
-    assert "BADSIG" in error["text"] and bed.zone in error["text"]
+    assert "BADSIG" in error["text"] and "key-secret" in error["text"]
     bed.unchanged()
     assert bed.placard.quiet_journal()
 
@@ -215,7 +215,7 @@ def test_the_liar_is_fine_when_honest(tmp_path):
 def test_lie_after_an_update(tmp_path, lie):
     with lab.Liar(["liar.test"], update_lie=lie) as liar:
         placard = liar_placard(tmp_path, liar)
-        done = placard.json("present", *ASK, "--no-wait", "--timeout", "4")
+        done = placard.json("present", *ASK, "--no-wait", "--timeout", "2")
         assert liar.told >= 1
         assert done.status in (1, 4, 6), done
         only_failed(done)
@@ -228,13 +228,14 @@ def test_lie_after_an_update(tmp_path, lie):
         assert placard.quiet_journal()
 
 
-@pytest.mark.parametrize("lie", NEVER_BELIEVED)
+@pytest.mark.parametrize("lie", ["wrong-id", "wrong-port", "wrong-mac",
+                                 "old-time", "unsigned", "silence"])
 def test_lie_after_a_removal(tmp_path, lie):
     with lab.Liar(["liar.test"]) as liar:
         placard = liar_placard(tmp_path, liar)
         placard.ok("present", *ASK, "--no-wait")
         liar.update_lie = lie
-        done = placard.run("cleanup", *ASK, "--timeout", "4")
+        done = placard.run("cleanup", *ASK, "--timeout", "2")
         assert liar.told >= 1
         assert done.status in (1, 4, 6), done
         assert len(placard.listed()) == 1
@@ -250,7 +251,7 @@ def test_lie_after_a_removal(tmp_path, lie):
 def test_lie_while_looking_for_the_zone(tmp_path, lie):
     with lab.Liar(["liar.test"], query_lie=lie) as liar:
         placard = liar_placard(tmp_path, liar)
-        done = placard.json("present", *ASK, "--no-wait", "--timeout", "4")
+        done = placard.json("present", *ASK, "--no-wait", "--timeout", "2")
         assert liar.told >= 1
         assert done.status in (1, 4, 6), done
         assert liar.texts("_acme-challenge.liar.test") == []
@@ -263,7 +264,7 @@ def test_lie_while_looking_for_the_zone(tmp_path, lie):
 def test_each_rcode_is_a_sentence(tmp_path, lie, word):
     with lab.Liar(["liar.test"], update_lie=lie) as liar:
         placard = liar_placard(tmp_path, liar)
-        done = placard.json("present", *ASK, "--no-wait", "--timeout", "3")
+        done = placard.json("present", *ASK, "--no-wait", "--timeout", "2")
         text = only_failed(done)["text"]
         assert word in text and "liar.test" in text
         # More than the bare word: a sentence that says what to do.

@@ -134,6 +134,5 @@ def test_secret_from_systemd(bed, tmp_path):
 
 
 def test_environment_of_run_is_not_our_secret_store(bed):
-    done = bed.placard.ok("run", *bed.dns01(), "--no-wait", "--",
-                          "/usr/bin/env")
+    done = bed.placard.ok("run", *bed.dns01(), "--", "/usr/bin/env")
     nowhere(bed.primary.key.secret, done.out.encode(), "environment")

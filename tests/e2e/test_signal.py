@@ -99,7 +99,9 @@ def test_in_the_middle_of_many(bed, word):
                  gap=0.001)
     proc.send_signal(signal.SIGTERM)
     done = bed.placard.finish(proc)
-    assert done.status != 0 or word == "present", done
+    if word == "run":
+        assert done.status != 0, done
+        bed.unchanged()
     if word == "present":
         there = bed.dump().count("_acme-challenge.h")
         assert len(bed.placard.listed()) >= there

@@ -105,9 +105,8 @@ def test_read_only(small, used):
         small.ok("cleanup", "--all")
     updates = small.server.updates()
     small.ns.run("mount", "-o", "remount,ro", small.state)
-    for word in ("present", "run"):
-        more = ["--", "/bin/true"] if word == "run" else []
-        done = small.run(word, *ASK, *more)
+    for args in (["present", *ASK], ["run", *ASK[:-1], "--", "/bin/true"]):
+        done = small.run(*args)
         assert done.status == 8, done
     nothing_published(small, updates)
     small.ns.run("mount", "-o", "remount,rw", small.state)

@@ -59,6 +59,7 @@ def test_waits_for_a_lagging_secondary(tmp_path):
         placard.servers(primary.where(), where)
         # Two changes in a row: named holds the second NOTIFY back.
         primary.seed("one.test", "x.one.test", "1")
+        lab.wait_for(lambda: secondary.texts("x.one.test"), "told of x")
         done = placard.json("present", "-m", "dns-01", "-d", "one.test",
                             "--value", lab.value())
         assert done.status == 0, done
@@ -119,6 +120,7 @@ def world(namespace, tmp_path):
             placard = lab.Placard(tmp_path / "p", ns=namespace)
             placard.rfc2136("lab", primary).route("one.test", "lab")
             placard.verify["resolvers"] = ["127.0.0.1"]
+            placard.verify["site-local"] = True
             for name in ("11", "12"):
                 placard.account("web" + name, "file",
                                 root=str(tmp_path / ("r" + name)))
@@ -217,3 +219,12 @@ def test_file_with_other_bytes_is_not_it(http, tmp_path):
     seen = answers(done.challenges[0])
     assert seen["127.0.0.11"] == "present"
     assert seen["127.0.0.12"] != "present"
+
+
+def test_run_with_a_file(http, tmp_path):
+    done = http.run("run", *HTTP, "--timeout", "10", "--", "/usr/bin/curl",
+                    "-sf", "http://site.one.test/.well-known/acme-challenge/"
+                    "tok-en_0123456789")
+    assert done.status == 0, done
+    assert "tok-en_0123456789.thumb" in done.out
+    assert lab.tree(tmp_path / "r11") == {} == lab.tree(tmp_path / "r12")

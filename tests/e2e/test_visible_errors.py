@@ -40,7 +40,8 @@ def test_lie_is_never_present(tmp_path, lie):
     with holding(lie) as liar:
         done = verify(tmp_path, liar)
         assert liar.told >= 1
-        assert done.status == 5, done
+        # Not visible; 6 where nobody gave an answer that counts.
+        assert done.status in (5, 6), done
         one, = done.report["challenges"]
         assert one["state"] != "visible" and one["visible"] is None
         assert one["verdicts"]
@@ -56,7 +57,8 @@ def test_lie_is_never_present(tmp_path, lie):
 
 @pytest.mark.parametrize("near", [
     lab.value()[:-1], lab.value() + "A", lab.value().swapcase(),
-    " " + lab.value(), lab.value() + " "])
+    " " + lab.value(), lab.value() + " "],
+    ids=["shorter", "longer", "case", "blank first", "blank last"])
 def test_almost_the_value_is_not_it(tmp_path, near):
     with holding(value=near) as liar:
         done = verify(tmp_path, liar, seconds="1")
@@ -83,7 +85,7 @@ def test_value_in_two_records_is_not_it(tmp_path):
 def test_one_liar_among_honest_ones(tmp_path):
     with holding() as good, holding("wrong-id") as bad:
         done = verify(tmp_path, good, bad)
-        assert done.status == 5, done
+        assert done.status in (5, 6), done
         assert sorted(v["answer"] for v in done.challenges[0]["verdicts"]
                       ) == ["present", "timeout"]
 
@@ -91,7 +93,7 @@ def test_one_liar_among_honest_ones(tmp_path):
 def test_dead_server(tmp_path):
     with holding() as good:
         done = verify(tmp_path, good, f"127.0.0.1:{lab.closed_port()}")
-        assert done.status == 5, done
+        assert done.status in (5, 6), done
         assert sorted(v["answer"] for v in done.challenges[0]["verdicts"]
                       )[0] == "present"
 

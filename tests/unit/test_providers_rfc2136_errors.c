@@ -280,6 +280,37 @@ test_lies(void **state)
 	free(o);
 }
 
+/* Nobody listens: told at once, and nothing can have been done. */
+static void
+test_nobody(void **state)
+{
+	struct pl_call call = { .deadline = pl_mono_ms() + 9000 };
+	struct pl_change c[12];
+	struct pl_outcome o[12];
+	struct pl_err err;
+	struct lab liar;
+	void *self;
+	size_t i;
+
+	(void)state;
+	assert_true(lab_liar(&liar, LIE_NONE));
+	self = open_with(liar.port, "example.test", LAB_NAME, LAB_KEY);
+	lab_stop(&liar);
+	for (i = 0; i < 12; i++) {
+		c[i] = (struct pl_change){ .op = PL_DEL, .kind = PL_TXT,
+			.value = "a value of more than forty octets, as usual",
+			.value_len = 43, .name = "a.example.test" };
+		o[i] = (struct pl_outcome){ .code = PL_EUNDONE };
+	}
+	assert_int_equal(prov->apply(self, &call, "example.test", c, o, 12,
+	    &err), PL_ENET);
+	assert_int_equal(err.code, PL_ENET);
+	assert_non_null(strstr(err.text, "refused"));
+	for (i = 0; i < 12; i++)
+		assert_int_equal(o[i].code, PL_EUNDONE);
+	prov->close(self);
+}
+
 static void
 test_bad_changes(void **state)
 {
@@ -318,6 +349,7 @@ main(void)
 		cmocka_unit_test(test_named),
 		cmocka_unit_test(test_rcodes),
 		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_bad_changes),
 	};
 

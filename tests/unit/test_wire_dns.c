@@ -237,7 +237,7 @@ judge_record(const struct pl_dns_rr *rr, ldns_rr *l)
 		    ldns_rdf2native_int32(ldns_rr_rdf(l, 2)));
 		assert_int_equal(rr->minimum,
 		    ldns_rdf2native_int32(ldns_rr_rdf(l, 6)));
-		/* fall through */
+		__attribute__((fallthrough));
 	case PL_DNS_NS:
 	case PL_DNS_CNAME:
 	case PL_DNS_DNAME:

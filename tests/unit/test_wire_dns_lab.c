@@ -167,7 +167,7 @@ lab_exec(struct lab *s, const char *const *argv, const char *zone)
 bool
 lab_named(struct lab *s, const char *const *zones, const char *conf)
 {
-	const char *argv[] = { "/usr/sbin/named", "-g", "-n", "1", "-c", NULL,
+	const char *argv[] = { "/usr/sbin/named", "-f", "-n", "1", "-c", NULL,
 		NULL };
 	char path[128];
 	struct pl_buf b;
@@ -179,7 +179,9 @@ lab_named(struct lab *s, const char *const *zones, const char *conf)
 	pl_buf_addf(&b, "options { directory \"%s\"; pid-file none; "
 	    "lock-file none; session-keyfile none; listen-on port %u { "
 	    "127.0.0.1; }; listen-on-v6 { none; }; recursion no; "
-	    "dnssec-validation no; notify no; max-records-per-type 0; };\ncontrols {};\n"
+	    "dnssec-validation no; notify no; max-records-per-type 0; };\n"
+	    "logging { channel l { file \"named.log\"; severity warning; }; "
+	    "category default { l; }; };\ncontrols {};\n"
 	    "key \"" LAB_NAME "\" { algorithm hmac-sha256; secret \"" LAB_KEY
 	    "\"; };\nkey \"long.\" { algorithm hmac-sha384; secret \"" LAB_KEY
 	    "\"; };\nkey \"short.\" { algorithm hmac-sha224; secret \"" LAB_KEY

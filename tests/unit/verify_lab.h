@@ -52,8 +52,9 @@ lab_run(const char *const *argv)
 static inline void
 lab_address(const char *addr)
 {
+	/* IPv6 would keep an address back while it looks for duplicates. */
 	const char *argv[] = { "/sbin/ip", "addr", "add", addr, "dev", "lo",
-		NULL };
+		strchr(addr, ':') != NULL ? "nodad" : NULL, NULL };
 
 	assert_true(lab_run(argv));
 }
@@ -117,7 +118,7 @@ lab_fork(struct lab *lab)
 static inline void
 lab_file(const struct lab *lab, const char *name, const char *text)
 {
-	char path[256];
+	char path[512];
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", lab->dir, name);
@@ -132,7 +133,7 @@ static inline pid_t
 lab_start(struct lab *lab, const char *const *argv, const char *log)
 {
 	pid_t pid = lab_fork(lab);
-	char path[256];
+	char path[512];
 	int fd;
 
 	if (pid != 0)
@@ -176,7 +177,7 @@ static inline void
 lab_named(struct lab *lab, const char *name, const char *listen,
     const char *extra, const char *zones)
 {
-	char path[256], file[64], text[4096];
+	char path[512], file[64], text[4096];
 	const char *argv[] = { "/usr/sbin/named", "-n", "1", "-g", "-c", path,
 		NULL };
 
@@ -198,7 +199,7 @@ lab_named(struct lab *lab, const char *name, const char *listen,
 static inline bool
 lab_logged(const struct lab *lab, const char *log, const char *text)
 {
-	char path[256];
+	char path[512];
 	struct pl_buf b;
 	bool there;
 
