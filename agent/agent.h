@@ -118,10 +118,14 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *   engine                       worker
  *   HELLO role, settings     ->
  *                            <-  READY err           (credentials loaded)
+ *   REFILL n × (scope, change) -> (resident accounts only, before READY:
+ *                                 what is published; an empty one ends it)
  *   SCOPE call, deadline, names ->
  *                            <-  SCOPED call, n × (code, scope, text)
  *   APPLY call, deadline, scope, changes ->
  *                            <-  APPLIED call, err, outcomes
+ *   PROBE call, deadline     ->
+ *                            <-  PROBED call, err, text (providers with PL_P_HOSTKEY)
  *   CHECK n × check          ->                      (role check)
  *   CANCEL id                ->
  *                            <-  SEEN sighting       (any number, the last one final)
@@ -137,7 +141,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  */
 enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 	PL_MSG_APPLY, PL_MSG_APPLIED, PL_MSG_CHECK, PL_MSG_CANCEL,
-	PL_MSG_SEEN, PL_MSG_CALL, PL_MSG_CALLED };
+	PL_MSG_SEEN, PL_MSG_REFILL, PL_MSG_PROBE, PL_MSG_PROBED,
+	PL_MSG_CALL, PL_MSG_CALLED };
 
 #define PL_SEAM_FD 3
 #define PL_ROLE_ACCOUNT "account"
@@ -174,14 +179,21 @@ int pl_serve(const struct pl_provider *const *table,
 extern const struct pl_service pl_service_store;
 
 /* What to start, and how it is told apart from others. */
+struct pl_worker;
 struct pl_worker_spec {
 	const char *key;		/* "account:lab", "check" */
 	const char *program;		/* "placard-dns" */
 	const struct pl_buf *hello;	/* body of HELLO */
 	unsigned most;			/* workers of this key at once */
+	/* Stays, however idle it is; a new one starts only when the one before
+	 * is wholly gone. */
+	bool resident;
+	int sockets;			/* descriptors from 3 on that it gets behind the seam */
+	/* HELLO has been sent: more may be; or NULL. */
+	void (*started)(void *ctx, struct pl_worker *w);
+	void *ctx;
 };
 struct pl_pool;
-struct pl_worker;
 enum pl_code pl_pool_new(struct pl_pool **out, struct pl_loop *loop,
     const char *libexec, const struct pl_log *log, struct pl_err *err);
 void pl_pool_free(struct pl_pool *p);		/* kills what still runs */
@@ -193,6 +205,7 @@ void pl_pool_free(struct pl_pool *p);		/* kills what still runs */
 enum pl_code pl_pool_acquire(struct pl_pool *p,
     const struct pl_worker_spec *spec, struct pl_worker **out,
     struct pl_err *err);
+bool pl_pool_lives(const struct pl_pool *p, const char *key);	/* has it a worker? */
 void pl_pool_on_freed(struct pl_pool *p, void (*freed)(void *ctx),
     void *ctx);
 /*
@@ -387,6 +400,10 @@ struct pl_job_run {
 	struct pl_engine *user;
 };
 
+/* How long the engine lives on behind a job that is published: decides
+ * whether a resident provider can serve it. */
+enum pl_life { PL_LIFE_CALL, PL_LIFE_RUN, PL_LIFE_SERVICE };
+
 /* How jobs are run. */
 struct pl_engine_opts {
 	const struct pl_config *config;
@@ -398,6 +415,8 @@ struct pl_engine_opts {
 	const char *const *servers, *const *resolvers, *const *http_servers; /* override the configuration */
 	bool wait;			/* look for visibility */
 	const char *ca, *account_uri;	/* whom CAA must allow; NULL: not judged */
+	enum pl_life life;
+	int sockets;			/* as from pl_process_sockets: for resident workers */
 	unsigned tries;			/* tries of a passing fault; 0: until the deadline */
 	const volatile int *stop;	/* not 0: ends pl_controller_calls with PL_ECANCEL; may be NULL */
 	/* A task's state or verdicts changed; may be NULL. */
@@ -420,6 +439,8 @@ struct pl_job_run *pl_engine_plan(struct pl_engine *e, struct pl_job *job);
 /* Only looks (no journal, no account): once, until visible, or as pre-flight. */
 struct pl_job_run *pl_engine_verify(struct pl_engine *e, struct pl_job *job,
     int64_t timeout_ms, enum pl_look look);
+/* A challenge as far as a journal row remembers it; gives. */
+void pl_row_challenge(struct pl_challenge *ch, const struct pl_row *r);
 /* Removes what a run has published (standing ones stay). */
 void pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
     int64_t timeout_ms);
@@ -441,6 +462,15 @@ enum pl_code pl_engine_work(struct pl_engine *e, const volatile int *stop,
 enum pl_code pl_engine_test(struct pl_engine *e,
     const struct pl_account *account, const char *name,
     char scope[PL_NAME_MAX], struct pl_err *err);
+
+/* What identifies the account's host (PL_P_HOSTKEY), appended to text;
+ * blocks in the loop until answered. */
+enum pl_code pl_engine_host_keys(struct pl_engine *e,
+    const struct pl_account *account, struct pl_buf *text,
+    struct pl_err *err);
+/* resident.c: starts the workers of all enabled resident accounts, and keeps
+ * them; looks wait until they are ready.  placardd does it first of all. */
+void pl_engine_residents(struct pl_engine *e);
 
 /* ---- calls to the order controller: controller.c ------------------------ */
 

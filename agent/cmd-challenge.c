@@ -292,13 +292,36 @@ start_command(char **argv)
 	_exit(127);
 }
 
-/* Waits for the command and hands signals on to it. */
+struct command {
+	pid_t pid;
+	int fd, status;
+	bool ended;
+};
+
+static void
+on_command_signal(void *arg)
+{
+	struct command *c = arg;
+	struct signalfd_siginfo si;
+
+	while (read(c->fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo != SIGCHLD && !c->ended)
+			kill(c->pid, (int)si.ssi_signo);
+		else if (!c->ended)
+			c->ended = waitpid(c->pid, &c->status, WNOHANG) ==
+			    c->pid;
+	}
+}
+
+/* Waits for the command and hands signals on to it.  The engine works on, so
+ * that a responder that dies meanwhile is replaced. */
 static int
 wait_command(struct pl_session *s, pid_t pid)
 {
-	struct signalfd_siginfo si;
+	struct command c = { .pid = pid };
+	struct pl_loop *loop = pl_engine_loop(s->engine);
+	struct pl_err err;
 	sigset_t set;
-	int st, sig;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -306,14 +329,27 @@ wait_command(struct pl_session *s, pid_t pid)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	while (waitpid(pid, &st, WNOHANG) == 0) {
-		if (sigwait(&set, &sig) != 0 || sig == SIGCHLD)
+	c.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (c.fd == -1) {
+		while (waitpid(pid, &c.status, 0) == -1 && errno == EINTR)
 			continue;
-		kill(pid, sig);
+		c.ended = true;
+	} else {
+		pl_loop_unwatch(loop, s->sigfd);
+		pl_loop_watch(loop, c.fd, false, on_command_signal, &c);
+		c.ended = waitpid(pid, &c.status, WNOHANG) == pid;
 	}
-	while (read(s->sigfd, &si, sizeof(si)) > 0)
+	while (!c.ended && pl_loop_turn(loop, &err) == PL_OK)
 		continue;
-	return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
+	if (!c.ended)
+		waitpid(pid, &c.status, 0);
+	if (c.fd != -1) {
+		pl_loop_unwatch(loop, c.fd);
+		close(c.fd);
+		pl_session_signals(s);
+	}
+	return WIFEXITED(c.status) ? WEXITSTATUS(c.status) :
+	    128 + WTERMSIG(c.status);
 }
 
 static int
@@ -341,6 +377,7 @@ pl_cmd_run(struct pl_cli *cli)
 	struct pl_err err;
 	int status, gone;
 
+	cli->life = PL_LIFE_RUN;
 	status = present_start(&p, cli);
 	if (status != -1) {
 		present_end(&p);

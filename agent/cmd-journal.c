@@ -122,8 +122,8 @@ dry_rows(struct pl_session *s, struct pl_row *rows, size_t n)
 	return 0;
 }
 
-static int
-finish(struct pl_session *s, struct pl_job_run *const *runs, size_t n)
+int
+pl_session_finish(struct pl_session *s, struct pl_job_run *const *runs, size_t n)
 {
 	struct pl_err err;
 	int status = 0;
@@ -170,7 +170,7 @@ cleanup_journal(struct pl_session *s)
 	}
 	run = pl_engine_remove_rows(s->engine, rows, n,
 	    pl_session_timeout(s));
-	return finish(s, &run, 1);
+	return pl_session_finish(s, &run, 1);
 }
 
 /* What the journal knows of these challenges. */
@@ -220,8 +220,8 @@ split_known(struct pl_session *s, struct pl_job *job, struct known *k,
 	return PL_OK;
 }
 
-static int
-cleanup_challenges(struct pl_session *s, struct pl_job *jobs, size_t n)
+int
+pl_session_cleanup(struct pl_session *s, struct pl_job *jobs, size_t n)
 {
 	struct pl_job_run **runs = pl_array(2 * n, sizeof(struct pl_job_run *));
 	struct pl_err err;
@@ -249,7 +249,7 @@ cleanup_challenges(struct pl_session *s, struct pl_job *jobs, size_t n)
 		pl_job_clear(&k.unknown);
 	}
 	if (status == -1)
-		status = finish(s, runs, m);
+		status = pl_session_finish(s, runs, m);
 	free(runs);
 	return status;
 }
@@ -295,7 +295,7 @@ pl_cmd_cleanup(struct pl_cli *cli)
 	else if (status == -1 && cli->dry_run)
 		status = cleanup_dry(&s, jobs, n);
 	else if (status == -1)
-		status = cleanup_challenges(&s, jobs, n);
+		status = pl_session_cleanup(&s, jobs, n);
 	for (size_t i = 0; i < n; i++)
 		pl_job_clear(&jobs[i]);
 	free(jobs);

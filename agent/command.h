@@ -7,6 +7,8 @@
 
 #include "agent.h"
 
+struct pl_session;
+
 /* What the command line said. */
 struct pl_cli {
 	const char *config;
@@ -20,6 +22,8 @@ struct pl_cli {
 	char **servers, **resolvers;	/* NULL-terminated, or NULL */
 	size_t nservers, nresolvers;
 	bool dry_run, no_wait;
+	enum pl_life life;
+	int sockets;			/* that were handed down */
 
 	struct pl_challenge_args ch;	/* -m, -d and so on */
 	bool has_challenge;
@@ -28,7 +32,7 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, write;
+	bool all, write, host_key, create;
 	const char *ca, *account_uri;
 
 	struct pl_cli_own {		/* options of single commands, as they came */
@@ -48,10 +52,13 @@ struct pl_cli {
 #define PL_TAKES_PUBLISH	0x4	/* -a --ttl --dry-run */
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
-#define PL_TAKES_TOP	0x20	/* --version */
-#define PL_TAKES_CHECK	0x80	/* --account-uri --write */
-#define PL_TAKES_SEE	0x100	/* --ca */
-#define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
+#define PL_TAKES_TOP		0x20	/* --version */
+#define PL_TAKES_BRIEF		0x40	/* in help: named, not explained */
+#define PL_TAKES_CHECK		0x80	/* --account-uri --write */
+#define PL_TAKES_SEE		0x100	/* --ca */
+#define PL_TAKES_WORDS		0x200	/* options end at the first word */
+#define PL_TAKES_HOST_KEY	0x400	/* --host-key */
+#define PL_TAKES_CREATE		0x800	/* delegate: -a --ttl --create */
 /* What these commands take is in pl_cli.own: see pl_cli_opt. */
 #define PL_TAKES_CSR	0x1000
 #define PL_TAKES_DERIVE	0x2000
@@ -108,6 +115,15 @@ int pl_cmd_cleanup(struct pl_cli *cli);
 int pl_cmd_list(struct pl_cli *cli);
 /* cmd-check.c */
 int pl_cmd_check(struct pl_cli *cli);
+/* Removes these values, by the journal where it knows them; a status. */
+int pl_session_cleanup(struct pl_session *s, struct pl_job *jobs, size_t n);
+/* Works until the removals are done, and reports them; a status. */
+int pl_session_finish(struct pl_session *s, struct pl_job_run *const *runs,
+    size_t n);
+/* cmd-hook.c */
+int pl_cmd_hook(struct pl_cli *cli);
+/* cmd-delegate.c */
+int pl_cmd_delegate(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);
@@ -135,6 +151,7 @@ enum pl_journal_need { PL_JOURNAL_NONE, PL_JOURNAL_READ, PL_JOURNAL_WRITE };
 int pl_session_open(struct pl_session *s, struct pl_cli *cli,
     enum pl_journal_need need, bool wait, bool files);
 void pl_session_close(struct pl_session *s);
+void pl_session_signals(struct pl_session *s);	/* watch for them again */
 /* Works until nothing is open or a signal came. */
 enum pl_code pl_session_work(struct pl_session *s, struct pl_err *err);
 int64_t pl_session_timeout(const struct pl_session *s);

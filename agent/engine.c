@@ -512,10 +512,15 @@ pl_target_ready(struct pl_target *t)
 	struct pl_engine *e = t->task->run->user;
 	struct pl_acct *a = pl_acct_of(e, t->account);
 	struct pl_group *g;
+	struct pl_err err;
 
 	t->phase = PL_T_READY;
 	if (t->probing)
 		return;
+	if (!pl_resident_lasts(t, &err)) {
+		pl_target_failed(t, &err);
+		return;
+	}
 	g = pl_group_of(a, t->scope);
 	t->next = NULL;
 	*g->last = t;

@@ -29,6 +29,9 @@ struct pl_acct {
 	bool note_dirty;
 	int64_t paused;			/* mono ms */
 	struct pl_err refused;		/* EAUTH: no more calls in this run */
+	bool resident;			/* its worker is to live */
+	bool waking;
+	int64_t wake_at;		/* mono ms: not before */
 };
 
 struct pl_engine {
@@ -88,5 +91,13 @@ void pl_engine_kick(struct pl_engine *e, int64_t ms);
 void pl_look_start(struct pl_task *t, enum pl_look look);
 void pl_look_stop(struct pl_task *t);
 void pl_look_send(struct pl_engine *e);
+
+/* resident.c */
+void pl_resident_spec(struct pl_acct *a, struct pl_worker_spec *spec);
+void pl_resident_want(struct pl_acct *a);	/* start it, and keep it alive */
+void pl_resident_keep(struct pl_engine *e);	/* start again what has died */
+bool pl_residents_waking(const struct pl_engine *e);
+/* Will there still be an answer when somebody asks?  Else err says why not. */
+bool pl_resident_lasts(const struct pl_target *t, struct pl_err *err);
 
 #endif

@@ -39,8 +39,10 @@ static void
 target_init(struct pl_target *g, struct pl_task *t,
     const struct pl_account *a)
 {
+	/* A standing alias goes where it was asked for. */
 	*g = (struct pl_target){ .task = t, .account = a,
-		.follow = a->follow };
+		.follow = a->follow && (a->desc->flags & PL_P_STAY) == 0 &&
+		!(t->ch->standing && t->ch->kind == PL_CNAME) };
 	g->name = pl_strdup(t->ch->record);
 }
 
@@ -113,7 +115,8 @@ find_accounts(struct pl_engine *e, struct pl_task *t, struct pl_err *err)
 		if (code != PL_OK)
 			return code;
 		target_init(&t->targets[t->n], t, a);
-		if (r != NULL && r->follow != -1)
+		if (r != NULL && r->follow != -1 &&
+		    (a->desc->flags & PL_P_STAY) == 0)
 			t->targets[t->n].follow = r->follow != 0;
 		t->n++;
 	}
@@ -142,6 +145,9 @@ fill_row(struct pl_engine *e, struct pl_target *g)
 	r->apex = ch->method == PL_DNS_TXT_TOKEN;
 	r->standing = ch->standing;
 	r->created = pl_wall_ms();
+	if ((g->account->desc->flags & PL_P_SOURCE) != 0)
+		r->handle = pl_strdup(ch->kind == PL_FILE ? ch->domain :
+		    ch->key_authorization);
 }
 
 /* Does somebody have to find out first where its aliases lead? */
@@ -181,6 +187,8 @@ task_start(struct pl_engine *e, struct pl_task *t, bool removing)
 		t->targets[k].removing = removing;
 		t->targets[k].row.was = PL_WAS_UNKNOWN;
 	}
+	for (size_t k = 0; k < t->n; k++)
+		pl_resident_want(pl_acct_of(e, t->targets[k].account));
 	if (must_locate(t)) {
 		pl_look_start(t, PL_LOOK_WHERE);
 		return;
@@ -284,9 +292,8 @@ pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
 	}
 }
 
-/* A challenge as far as a journal row remembers it. */
-static void
-challenge_of_row(struct pl_challenge *ch, const struct pl_row *r)
+void
+pl_row_challenge(struct pl_challenge *ch, const struct pl_row *r)
 {
 	*ch = (struct pl_challenge){ .kind = r->kind,
 		.standing = r->standing };
@@ -341,7 +348,7 @@ pl_engine_remove_rows(struct pl_engine *e, struct pl_row *rows, size_t n,
 
 	job.challenges = pl_array(n, sizeof(*job.challenges));
 	for (size_t i = 0; i < n; i++)
-		challenge_of_row(&job.challenges[i], &rows[i]);
+		pl_row_challenge(&job.challenges[i], &rows[i]);
 	run = run_new(e, &job, timeout_ms);
 	run->removing = true;
 	for (size_t i = 0; i < n; i++)

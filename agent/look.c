@@ -55,7 +55,8 @@ start_checker(struct pl_engine *e)
 		.caa = v->caa,
 		.trust_anchor = v->trust_anchor,
 	};
-	struct pl_worker_spec spec = { PL_ROLE_CHECK, "placard-check", NULL, 1 };
+	struct pl_worker_spec spec = { .key = PL_ROLE_CHECK,
+		.program = "placard-check", .most = 1 };
 	struct pl_buf hello;
 	struct pl_err err;
 
@@ -126,7 +127,7 @@ pl_look_send(struct pl_engine *e)
 	struct pl_buf body, each;
 	uint32_t n;
 
-	if (e->unsent >= e->nlooks)
+	if (e->unsent >= e->nlooks || pl_residents_waking(e))
 		return;
 	if (e->checker == NULL && !start_checker(e)) {
 		e->unsent = e->nlooks;

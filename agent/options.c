@@ -15,6 +15,7 @@ enum opt {
 	OPT_ISSUER, OPT_POLICY, OPT_PERSIST, OPT_JOBS, OPT_ACCOUNT, OPT_TTL,
 	OPT_TIMEOUT, OPT_SERVER, OPT_RESOLVER, OPT_DRY_RUN, OPT_NO_WAIT,
 	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_CA, OPT_ACCOUNT_URI, OPT_WRITE,
+	OPT_HOST_KEY, OPT_CREATE,
 	/* From here on: kept in pl_cli.own. */
 	OPT_OWN, OPT_CN, OPT_SAN, OPT_KEY, OPT_KEY_OUT, OPT_KEY_PASS, OPT_OUT,
 	OPT_ORGANIZATION, OPT_UNIT, OPT_LOCALITY, OPT_STATE, OPT_COUNTRY,
@@ -51,9 +52,10 @@ static const struct opt_desc options[] = {
 	{ OPT_PERSIST, 0, "persist-until", "SECONDS", DATA, NULL },
 	{ OPT_JOBS, 0, "jobs", "FILE", PL_TAKES_CHALLENGE,
 	    "jobs as JSON, or one a line; -: stdin" },
-	{ OPT_ACCOUNT, 'a', "account", "ACCOUNT", PL_TAKES_PUBLISH,
+	{ OPT_ACCOUNT, 'a', "account", "ACCOUNT",
+	    PL_TAKES_PUBLISH | PL_TAKES_CREATE,
 	    "use this account instead of the routes" },
-	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH,
+	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH | PL_TAKES_CREATE,
 	    "seconds, for record sets that are new" },
 	{ OPT_TIMEOUT, 0, "timeout", "SECONDS", PL_TAKES_LOOK,
 	    "deadline for all of it" },
@@ -71,12 +73,16 @@ static const struct opt_desc options[] = {
 	    "its account, for RFC 8657" },
 	{ OPT_WRITE, 0, "write", NULL, PL_TAKES_CHECK,
 	    "write and remove a marker record" },
+	{ OPT_CREATE, 0, "create", NULL, PL_TAKES_CREATE,
+	    "make the aliases where an account holds the zone" },
 	{ OPT_JOB, 0, "job", "ID", PL_TAKES_JOURNAL,
 	    "what this job has published" },
 	{ OPT_OLDER, 0, "older-than", "AGE", PL_TAKES_JOURNAL,
 	    "what is older: 90s, 30m, 2h, 7d" },
 	{ OPT_ALL, 0, "all", NULL, PL_TAKES_JOURNAL,
 	    "all that the journal knows" },
+	{ OPT_HOST_KEY, 0, "host-key", NULL, PL_TAKES_HOST_KEY,
+	    "ask the host for its keys and print their fingerprints" },
 	{ OPT_CN, 0, "cn", "NAME", PL_TAKES_CSR, "common name" },
 	{ OPT_SAN, 0, "san", "NAME", PL_TAKES_CSR,
 	    "one more name (repeatable)" },
@@ -408,7 +414,9 @@ take(struct pl_cli *cli, const struct pl_command *cmd, int id, char *arg)
 	case OPT_CA: cli->ca = arg; break;
 	case OPT_ACCOUNT_URI: cli->account_uri = arg; break;
 	case OPT_WRITE: cli->write = true; break;
+	case OPT_CREATE: cli->create = true; break;
 	case OPT_ALL: cli->all = true; break;
+	case OPT_HOST_KEY: cli->host_key = true; break;
 	case OPT_HELP:
 		if (cmd->run == NULL)
 			pl_cli_top_help();
@@ -479,7 +487,8 @@ int
 pl_cli_parse(struct pl_cli *cli, const struct pl_command *cmd, int argc,
     char **argv)
 {
-	int status = parse(cli, cmd, argc, argv, "");
+	int status = parse(cli, cmd, argc, argv,
+	    (cmd->takes & PL_TAKES_WORDS) != 0 ? "+" : "");
 
 	if (status != -1)
 		return status;

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ struct pl_worker {
 	char *key, *program;
 	pid_t pid;
 	struct pl_chan chan;
-	bool ready, lent, dead, reaped;
+	bool ready, lent, dead, reaped, resident;
 	uint32_t calls;
 	uint64_t timer;		/* of the call under way, or of idleness */
 
@@ -86,12 +87,13 @@ sweep(void *arg)
 	struct pl_pool *p = arg;
 	struct pl_worker **at = &p->workers, *w;
 
-	bool again = false;
+	bool again = false, resident = false;
 
 	while ((w = *at) != NULL) {
 		if (w->dead && !w->reaped)
 			w->reaped = waitpid(w->pid, NULL, WNOHANG) != 0;
 		if (w->dead && w->reaped) {
+			resident = resident || w->resident;
 			*at = w->next;
 			worker_free(w);
 			continue;
@@ -102,6 +104,9 @@ sweep(void *arg)
 	p->sweeping = again;
 	if (again)
 		pl_loop_after(p->loop, 100, sweep, p);
+	/* Its sockets are free now: another may take its place. */
+	if (resident && p->freed != NULL)
+		p->freed(p->freed_ctx);
 }
 
 static void
@@ -150,6 +155,12 @@ pl_pool_free(struct pl_pool *p)
 		w->dead = true;
 		pl_loop_unwatch(p->loop, w->chan.fd);
 		pl_chan_clear(&w->chan);
+		/* Nobody is to find its sockets still taken. */
+		if (w->resident) {
+			kill(w->pid, SIGKILL);
+			waitpid(w->pid, NULL, 0);
+			continue;
+		}
 		/* An idle worker ends by itself at once. */
 		if (w->done != NULL || w->on_frame != NULL)
 			kill(w->pid, SIGKILL);
@@ -269,24 +280,43 @@ on_io(void *arg)
 		watch(w);
 }
 
+/* Sockets that were handed down move one up, to leave room for the seam. */
+static int
+pass_sockets(posix_spawn_file_actions_t *fa, int seam, int sockets,
+    char env[32])
+{
+	int fd = seam;
+
+	snprintf(env, 32, "LISTEN_FDS=%d", sockets);
+	if (sockets > 0)
+		fd = fcntl(seam, F_DUPFD_CLOEXEC, PL_SEAM_FD + sockets + 1);
+	for (int i = sockets - 1; i >= 0; i--)
+		posix_spawn_file_actions_adddup2(fa, 3 + i,
+		    PL_SEAM_FD + 1 + i);
+	posix_spawn_file_actions_adddup2(fa, fd, PL_SEAM_FD);
+	return fd;
+}
+
 static enum pl_code
-spawn(pid_t *pid, const char *path, int fd, struct pl_err *err)
+spawn(pid_t *pid, const char *path, int fd, int sockets, struct pl_err *err)
 {
 	char arg0[] = "placard-worker", path_env[] = "PATH=/usr/bin:/bin",
 	    lang[] = "LANG=C.UTF-8";
-	char *argv[2] = { arg0, NULL }, *env[4] = { path_env, lang, NULL, NULL };
+	char passed[32];
+	char *argv[2] = { arg0, NULL },
+	    *env[5] = { path_env, lang, passed, NULL, NULL };
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t none;
 	char *san = getenv("ASAN_OPTIONS");
 	struct pl_buf asan;
-	int rc;
+	int rc, seam;
 
 	/* Only a sanitized build looks at this one. */
 	pl_buf_init(&asan, PL_LIM_LINE);
 	if (san != NULL) {
 		pl_buf_addf(&asan, "ASAN_OPTIONS=%s", san);
-		env[2] = asan.data;
+		env[3] = asan.data;
 	}
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&fa);
@@ -297,11 +327,13 @@ spawn(pid_t *pid, const char *path, int fd, struct pl_err *err)
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&fa, 1, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_adddup2(&fa, fd, PL_SEAM_FD);
+	seam = pass_sockets(&fa, fd, sockets, passed);
 	rc = posix_spawn(pid, path, &fa, &attr, argv, env);
 	posix_spawn_file_actions_destroy(&fa);
 	posix_spawnattr_destroy(&attr);
 	pl_buf_clear(&asan);
+	if (seam != fd && seam != -1)
+		close(seam);
 	if (rc != 0)
 		return pl_fail_sys(err, PL_EINVAL, rc, "%s", path);
 	return PL_OK;
@@ -324,7 +356,7 @@ worker_start(struct pl_pool *p, const struct pl_worker_spec *spec,
 	fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	pl_buf_init(&path, PL_LIM_LINE);
 	pl_buf_addf(&path, "%s/%s", p->libexec, spec->program);
-	code = spawn(&pid, path.data, sv[1], err);
+	code = spawn(&pid, path.data, sv[1], spec->sockets, err);
 	pl_buf_clear(&path);
 	close(sv[1]);
 	if (code != PL_OK) {
@@ -340,12 +372,27 @@ worker_start(struct pl_pool *p, const struct pl_worker_spec *spec,
 	w->next = p->workers;
 	p->workers = w;
 	w->lent = true;
+	w->resident = spec->resident;
 	pl_logf(p->log, PL_LOG_DEBUG, "worker-start", "worker=%s pid=%d",
 	    w->key, (int)pid);
 	pl_chan_send(&w->chan, PL_MSG_HELLO, spec->hello, err);
 	watch(w);
+	if (spec->started != NULL)
+		spec->started(spec->ctx, w);
 	*out = w;
 	return PL_OK;
+}
+
+bool
+pl_pool_lives(const struct pl_pool *p, const char *key)
+{
+	const struct pl_worker *w;
+
+	for (w = p->workers; w != NULL; w = w->next) {
+		if (!w->dead && strcmp(w->key, key) == 0)
+			return true;
+	}
+	return false;
 }
 
 enum pl_code
@@ -357,7 +404,11 @@ pl_pool_acquire(struct pl_pool *p, const struct pl_worker_spec *spec,
 
 	*out = NULL;
 	for (w = p->workers; w != NULL; w = w->next) {
-		if (w->dead || strcmp(w->key, spec->key) != 0)
+		if (strcmp(w->key, spec->key) != 0)
+			continue;
+		if (w->dead && spec->resident)
+			return PL_OK;	/* sweep() tells when it is gone */
+		if (w->dead)
 			continue;
 		if (!w->lent) {
 			pl_loop_forget(p->loop, w->timer);
@@ -437,7 +488,8 @@ pl_worker_release(struct pl_worker *w)
 	if (w->dead)
 		return;
 	w->lent = false;
-	w->timer = pl_loop_after(p->loop, IDLE_MS, on_idle, w);
+	if (!w->resident)
+		w->timer = pl_loop_after(p->loop, IDLE_MS, on_idle, w);
 	if (p->freed != NULL)
 		p->freed(p->freed_ctx);
 }
