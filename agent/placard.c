@@ -28,6 +28,12 @@ static const struct pl_command commands[] = {
 	    pl_cmd_run, "Exits as the command did.\n" },
 	{ "list", "", "Shows what is published and not yet removed.", 0, 0, 0,
 	    pl_cmd_list, NULL },
+	{ "job", "submit FILE | list | show ID | wait ID | watch [ID] | "
+	    "release ID | cancel ID",
+	    "Hands jobs to placardd and asks for them.", PL_TAKES_TIMEOUT, 1,
+	    2, pl_cmd_job,
+	    "FILE is a job as JSON, or several, one a line; - is standard input."
+	    "\n" },
 	{ "account", "list | show NAME | test NAME",
 	    "Shows accounts, or tries their credentials.", PL_TAKES_LOOK, 1, 2,
 	    pl_cmd_account, NULL },
