@@ -163,6 +163,36 @@ void pl_outcome_put(struct pl_buf *b, const struct pl_outcome *o);
 void pl_outcome_get(struct pl_cursor *c, struct pl_outcome *out);
 size_t pl_change_size(const struct pl_change *c);	/* octets in a frame */
 
+/* The octet behind the role in HELLO: level of the log and, above it, how the
+ * worker confines itself. */
+#define PL_HELLO_FLAGS(level, sandbox) \
+	((uint8_t)((unsigned)(level) | (unsigned)(sandbox) << 4))
+#define PL_HELLO_LEVEL(flags) ((enum pl_level)((flags) & 0xf))
+#define PL_HELLO_SANDBOX(flags) ((enum pl_sandbox_mode)((flags) >> 4 & 0x3))
+
+/* sandbox.c: what a worker gives up when it has read what it needs. */
+enum pl_profile {
+	PL_PROFILE_CHECK,	/* the network; no path to write */
+	PL_PROFILE_NET,		/* the network at some TCP ports; no path to write */
+	PL_PROFILE_LOCAL,	/* some paths to write; no internet socket */
+	PL_PROFILE_EXEC		/* runs programs */
+};
+struct pl_sandbox {
+	enum pl_profile profile;
+	enum pl_sandbox_mode mode;
+	const char *const *read, *const *write;	/* paths beside the common ones; NULL-terminated, or NULL */
+	uint16_t *ports;	/* TCP ports to connect to; none: all */
+	size_t nports;
+	int abi_most;		/* for tests: no newer Landlock than this; 0: any */
+};
+/* Never fails: one log line says what took effect. */
+void pl_sandbox_apply(const struct pl_sandbox *s, const struct pl_log *log,
+    const char *role);
+/* The same for an account's worker, worked out from its settings. */
+void pl_sandbox_account(enum pl_sandbox_mode mode,
+    const struct pl_settings *set, const struct pl_provider_desc *desc,
+    const char *program, const struct pl_log *log);
+
 /* serve.c: the worker's side.  Serves the providers in the table until the
  * engine hangs up; gives the exit status. */
 int pl_serve_accounts(const struct pl_provider *const *table,

@@ -25,7 +25,8 @@ fill_hello(struct pl_acct *a)
 
 	pl_buf_init(&a->hello, PL_LIM_FRAME);
 	pl_put_str(&a->hello, PL_ROLE_ACCOUNT);
-	pl_put_u8(&a->hello, (uint8_t)e->o.log->level);
+	pl_put_u8(&a->hello, PL_HELLO_FLAGS(e->o.log->level,
+	    e->o.config->service.sandbox));
 	pl_settings_put(&a->hello, &a->conf->settings);
 }
 

@@ -167,7 +167,8 @@ start_checker(struct pl_engine *e)
 
 	pl_buf_init(&hello, PL_LIM_FRAME);
 	pl_put_str(&hello, PL_ROLE_CHECK);
-	pl_put_u8(&hello, (uint8_t)e->o.log->level);
+	pl_put_u8(&hello, PL_HELLO_FLAGS(e->o.log->level,
+	    e->o.config->service.sandbox));
 	pl_verify_settings_put(&hello, &set);
 	spec.hello = &hello;
 	pl_err_clear(&err);

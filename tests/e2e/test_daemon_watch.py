@@ -233,3 +233,47 @@ def test_idle_costs_nothing(bed):
         daemon.release("i")
         daemon.wait("i")
     bed.unchanged()
+
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as text:
+        return dict(line.rstrip("\n").split(":\t", 1)
+                    for line in text if ":\t" in line)
+
+
+def test_workers_are_confined(bed, tmp_path):
+    """What the kernel says of each worker, and what the log says."""
+    root = tmp_path / "root"
+    root.mkdir()
+    bed.placard.account("web", "file", root=str(root))
+    bed.placard.route("files.test", "web")
+    with Daemon(bed.placard) as daemon:
+        daemon.submit(job_of(bed, "c"), lab.job(
+            {"method": "http-01", "domain": "www.files.test",
+             "token": "token-0123456789abcdef",
+             "key-authorization": "token-0123456789abcdef.x"}, name="f"))
+        daemon.wait("c")
+        wait_for(lambda: len(daemon.workers()) == 3, "three workers")
+        for pid, program in daemon.workers().items():
+            status = status_of(pid)
+            assert status["NoNewPrivs"] == "1", program
+            assert status["Seccomp"] == "2", program
+            if program != "placard-local":
+                assert int(status["CapEff"], 16) == 0, program
+            # Nothing of the engine's is open in a worker.
+            names = [os.readlink(f"/proc/{pid}/fd/{fd}")
+                     for fd in os.listdir(f"/proc/{pid}/fd")]
+            assert not [n for n in names if "journal" in n], names
+            with open(f"/proc/{pid}/environ", "rb") as text:
+                names = {v.split(b"=")[0]
+                         for v in text.read().split(b"\0") if v}
+            assert names <= {b"PATH", b"LANG", b"ASAN_OPTIONS"}, names
+        log = daemon.log()
+        for worker in ("lab", "check", "web"):
+            assert re.search(rf"sandbox worker={worker} no-new-privs=yes "
+                             r"landlock=\d+ seccomp=yes", log), log
+        daemon.placard.run("job", "cancel", "f")
+        daemon.release("c")
+        daemon.wait("c")
+        daemon.wait("f")
+    bed.unchanged()
