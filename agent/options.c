@@ -57,7 +57,8 @@ static const struct opt_desc options[] = {
 	    "use this account instead of the routes" },
 	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH | PL_TAKES_CREATE,
 	    "seconds, for record sets that are new" },
-	{ OPT_TIMEOUT, 0, "timeout", "SECONDS", PL_TAKES_LOOK,
+	{ OPT_TIMEOUT, 0, "timeout", "SECONDS",
+	    PL_TAKES_LOOK | PL_TAKES_TIMEOUT,
 	    "deadline for all of it" },
 	{ OPT_SERVER, 0, "server", "ADDR[:PORT]", PL_TAKES_LOOK,
 	    "ask this server only (repeatable)" },
@@ -593,61 +594,40 @@ pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n)
 		    strcmp(cli->jobs, "-") == 0 ? "standard input" : cli->jobs,
 		    &err);
 	pl_buf_clear(&text);
+	for (size_t i = 0; code == PL_OK && i < *n; i++) {
+		if ((*jobs)[i].notify != NULL && !cli->notify)
+			code = pl_fail(&err, PL_EINVAL, "%s: job %s: notify: "
+			    "only placardd does that", cli->jobs,
+			    (*jobs)[i].id);
+	}
 	if (code == PL_OK)
 		return -1;
+	for (size_t i = 0; i < *n; i++)
+		pl_job_clear(&(*jobs)[i]);
+	free(*jobs);
+	*jobs = NULL;
+	*n = 0;
 	/* Whatever is wrong with it, it is the job file. */
 	err.code = PL_EINVAL;
 	return pl_cli_fail(cli, &err);
-}
-
-/* Names that any account may write, all together. */
-static const char **
-all_patterns(const struct pl_config *c)
-{
-	const char **list = NULL;
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->naccounts; i++) {
-		char **p = c->accounts[i].allow_names;
-
-		for (; p != NULL && *p != NULL; p++) {
-			list = pl_grow(list, n + 2, sizeof(*list));
-			list[n++] = *p;
-			list[n] = NULL;
-		}
-	}
-	return list;
 }
 
 int
 pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
     const struct pl_job *jobs, size_t n)
 {
-	const char **patterns = all_patterns(c);
 	struct pl_err err;
-	int status = -1;
+	size_t k;
 
-	for (size_t i = 0; i < n && status == -1; i++) {
-		for (size_t k = 0; k < jobs[i].n && status == -1; k++) {
-			const struct pl_challenge *ch = &jobs[i].challenges[k];
-
-			pl_err_clear(&err);
-			if (ch->kind == PL_NOTHING || pl_record_allowed(
-			    ch->kind, ch->record, ch->value, ch->value_len,
-			    ch->method == PL_DNS_TXT_TOKEN, patterns, &err) ==
-			    PL_OK)
-				continue;
-			err.code = PL_EINVAL;
-			if (cli->jobs == NULL) {
-				status = pl_cli_usage(cli, "%s", err.text);
-				break;
-			}
-			pl_prefix(&err, "%s: job %s: challenges[%zu].%s",
-			    cli->jobs, jobs[i].id, k,
-			    ch->kind == PL_FILE ? "path" : "name");
-			status = pl_cli_fail(cli, &err);
-		}
+	for (size_t i = 0; i < n; i++) {
+		if (pl_config_allows(c, &jobs[i], &k, &err) == PL_OK)
+			continue;
+		if (cli->jobs == NULL)
+			return pl_cli_usage(cli, "%s", err.text);
+		pl_prefix(&err, "%s: job %s: challenges[%zu].%s", cli->jobs,
+		    jobs[i].id, k,
+		    jobs[i].challenges[k].kind == PL_FILE ? "path" : "name");
+		return pl_cli_fail(cli, &err);
 	}
-	free(patterns);
-	return status;
+	return -1;
 }
