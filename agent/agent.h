@@ -156,6 +156,22 @@ size_t pl_change_size(const struct pl_change *c);	/* octets in a frame */
  * engine hangs up; gives the exit status. */
 int pl_serve_accounts(const struct pl_provider *const *table,
     const char *who);
+/* Another role of a worker program: takes the settings of HELLO and answers
+ * CALL with CALLED. */
+struct pl_service {
+	const char *role;
+	enum pl_code (*open)(void **self, const struct pl_settings *set,
+	    const struct pl_log *log, struct pl_err *err);
+	/* Writes the answer to a CALL; PL_EPROTO: the engine lies. */
+	enum pl_code (*call)(void *self, struct pl_cursor *c,
+	    struct pl_buf *answer);
+	void (*close)(void *self);
+};
+/* The same with a second role; service may be NULL. */
+int pl_serve(const struct pl_provider *const *table,
+    const struct pl_service *service, const char *who);
+/* serve-store.c: role controller, of placard-http. */
+extern const struct pl_service pl_service_store;
 
 /* What to start, and how it is told apart from others. */
 struct pl_worker_spec {

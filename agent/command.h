@@ -30,6 +30,11 @@ struct pl_cli {
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
 	bool all, host_key, print;
 
+	struct pl_cli_own {		/* options of single commands, as they came */
+		const char *name, *value;	/* value "" where it takes none */
+	} *own;
+	size_t nown;
+
 	char **args;			/* words behind the options */
 	int nargs;
 };
@@ -44,6 +49,12 @@ struct pl_cli {
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
 #define PL_TAKES_TOP	0x20	/* --version */
 #define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
+/* What these commands take is in pl_cli.own: see pl_cli_opt. */
+#define PL_TAKES_CSR	0x1000
+#define PL_TAKES_DERIVE	0x2000
+#define PL_TAKES_PRODUCT	0x4000
+#define PL_TAKES_CONTROLLER	0x8000	/* --controller */
+#define PL_TAKES_ORDER	0x10000
 
 struct pl_command {
 	const char *name;
@@ -63,6 +74,11 @@ int pl_cli_globals(struct pl_cli *cli, int *argc, char ***argv);
 void pl_cli_clear(struct pl_cli *cli);
 void pl_cli_help(const struct pl_command *cmd);
 void pl_cli_top_help(void);	/* placard.c: all commands */
+/* The last value of an option of its own (without dashes), or NULL. */
+const char *pl_cli_opt(const struct pl_cli *cli, const char *name);
+/* All its values in their order; gives the array (free), NULL-terminated. */
+const char **pl_cli_opts(const struct pl_cli *cli, const char *name,
+    size_t *n);
 /* Says an error on standard error (and as JSON where asked) and gives the
  * exit status of its code. */
 int pl_cli_fail(const struct pl_cli *cli, const struct pl_err *err);
@@ -90,6 +106,12 @@ int pl_cmd_list(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);
+
+/* cmd-csr.c */
+int pl_cmd_csr(struct pl_cli *cli);
+int pl_cmd_derive(struct pl_cli *cli);
+/* cmd-product.c */
+int pl_cmd_product(struct pl_cli *cli);
 
 /* session.c: an engine with signals and progress around it. */
 struct pl_session {

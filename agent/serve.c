@@ -2,8 +2,8 @@
 /* Copyright The placard authors */
 
 /*
- * A worker for accounts: reads requests from the engine, calls the provider,
- * writes answers.  It checks every record against the rules by itself, so
+ * A worker for accounts (or for a controller): reads requests from the
+ * engine, calls the provider, writes answers.  It checks every record against the rules by itself, so
  * that whoever takes over the engine still cannot make it do anything else.
  */
 #include "agent.h"
@@ -20,6 +20,7 @@ struct server {
 	struct pl_log log;
 	struct pl_settings set;
 	const struct pl_provider *provider;
+	const struct pl_service *service;	/* or NULL */
 	void *self;
 	const char **patterns;
 };
@@ -58,11 +59,17 @@ hello(struct server *s, const struct pl_provider *const *table,
 	role = pl_get_str(&f->body);
 	s->log.level = (enum pl_level)pl_get_u8(&f->body);
 	pl_settings_get(&f->body, &s->set);
-	if (f->type != PL_MSG_HELLO || f->body.bad ||
-	    !pl_streq(role, PL_ROLE_ACCOUNT))
+	if (f->type != PL_MSG_HELLO || f->body.bad)
 		return PL_EPROTO;
-	s->provider = find(table, s->set.provider);
-	if (s->provider == NULL)
+	if (s->service != NULL && !pl_streq(role, s->service->role))
+		s->service = NULL;
+	if (s->service == NULL && !pl_streq(role, PL_ROLE_ACCOUNT))
+		return PL_EPROTO;
+	if (s->service == NULL)
+		s->provider = find(table, s->set.provider);
+	if (s->service != NULL)
+		s->service->open(&s->self, &s->set, &s->log, &err);
+	else if (s->provider == NULL)
 		pl_fail(&err, PL_EINVAL, "%s: provider %s is not in this worker",
 		    s->set.account, s->set.provider);
 	else
@@ -224,10 +231,47 @@ out:
 	return code;
 }
 
+static enum pl_code
+serve_call(struct server *s, struct pl_cursor *c)
+{
+	struct pl_buf b;
+	enum pl_code code;
+
+	pl_buf_init(&b, PL_LIM_FRAME);
+	code = s->service->call(s->self, c, &b);
+	if (code == PL_OK)
+		return reply(s, PL_MSG_CALLED, &b);
+	pl_buf_clear(&b);
+	return code;
+}
+
+static enum pl_code
+serve_frame(struct server *s, struct pl_frame *f)
+{
+	if (s->self == NULL)
+		return PL_EPROTO;
+	if (s->service != NULL)
+		return f->type == PL_MSG_CALL ? serve_call(s, &f->body) :
+		    PL_EPROTO;
+	if (f->type == PL_MSG_SCOPE)
+		return serve_scope(s, &f->body);
+	if (f->type == PL_MSG_APPLY)
+		return serve_apply(s, &f->body);
+	return PL_EPROTO;
+}
+
 int
 pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 {
-	struct server s = { .log = { 2, PL_LOG_WARN, false, false, who } };
+	return pl_serve(table, NULL, who);
+}
+
+int
+pl_serve(const struct pl_provider *const *table,
+    const struct pl_service *service, const char *who)
+{
+	struct server s = { .log = { 2, PL_LOG_WARN, false, false, who },
+		.service = service };
 	struct pl_frame f;
 	struct pl_err err;
 	enum pl_code code;
@@ -242,18 +286,14 @@ pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 		if (!greeted) {
 			code = hello(&s, table, &f);
 			greeted = true;
-		} else if (s.self == NULL)
-			code = PL_EPROTO;
-		else if (f.type == PL_MSG_SCOPE)
-			code = serve_scope(&s, &f.body);
-		else if (f.type == PL_MSG_APPLY)
-			code = serve_apply(&s, &f.body);
-		else
-			code = PL_EPROTO;
+		} else
+			code = serve_frame(&s, &f);
 		if (code != PL_OK)
 			break;
 	}
-	if (s.self != NULL)
+	if (s.self != NULL && s.service != NULL)
+		s.service->close(s.self);
+	else if (s.self != NULL)
 		s.provider->close(s.self);
 	pl_settings_clear(&s.set);
 	free(s.patterns);

@@ -118,6 +118,7 @@ pl_session_open(struct pl_session *s, struct pl_cli *cli,
 	o.resolvers = (const char *const *)cli->resolvers;
 	o.wait = wait;
 	o.tries = TRIES;
+	o.stop = &s->stop;
 	o.changed = on_changed;
 	o.ctx = s;
 	code = pl_engine_new(&s->engine, &o, &err);

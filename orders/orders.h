@@ -62,7 +62,7 @@ const struct pl_store_desc *pl_store_at(size_t i);
 struct pl_store_call {
 	const char *path;	/* lent until the call is over */
 	json_t *request;	/* kept; an object without credentials, or NULL: {} */
-	int64_t timeout_ms;	/* of one try; 0: the controller's */
+	int64_t timeout_ms;	/* of one try; 0, and at most: the controller's */
 	unsigned tries;		/* where it may be repeated; 0: as usual (5) */
 
 	/* Afterwards: */

@@ -34,6 +34,7 @@ struct pl_http {
 	char *ca_file;
 	int64_t timeout_ms;
 	bool plain;		/* http: to loopback addresses only */
+	bool patient;		/* no rule about slowness */
 	const struct pl_log *log;
 };
 
@@ -235,6 +236,7 @@ pl_http_open(struct pl_http **out, const struct pl_http_opts *o,
 		abort();
 	h->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : CALL_MS;
 	h->ca_file = pl_strdup(o->ca_file);
+	h->patient = o->patient;
 	h->log = o->log;
 	code = call_endpoint(h, o->endpoint, err);
 	if (code != PL_OK)
@@ -511,9 +513,12 @@ call_rules(struct call *c, int64_t ms)
 	call_must(curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
 	    ms < CALL_CONNECT_MS ? (long)ms : (long)CALL_CONNECT_MS));
 	call_must(curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ms));
-	call_must(curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT,
-	    CALL_SLOW_BYTES));
-	call_must(curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, CALL_SLOW_TIME));
+	if (!c->http->patient) {
+		call_must(curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT,
+		    CALL_SLOW_BYTES));
+		call_must(curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME,
+		    CALL_SLOW_TIME));
+	}
 	call_must(curl_easy_setopt(e, CURLOPT_MAXFILESIZE, (long)PL_LIM_BODY));
 	call_must(curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
 	    (long)CURL_HTTP_VERSION_2TLS));

@@ -625,6 +625,7 @@ struct pl_http_opts {
 	const char *endpoint;	/* scheme, host and port, no path */
 	const char *ca_file;	/* NULL: the system's */
 	int64_t timeout_ms;	/* of one call; 0: 60 s */
+	bool patient;		/* it may be silent for all of that time: no 10 s rule */
 	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
 };
 enum pl_code pl_http_open(struct pl_http **out,
