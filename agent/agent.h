@@ -348,6 +348,7 @@ struct pl_target {
 	unsigned fails;			/* failures in a row */
 	int64_t not_before;		/* mono ms */
 	unsigned hops;			/* aliases followed */
+	bool follow;			/* may it follow any? */
 	bool removing;
 	struct pl_err err;
 	struct pl_target *next;		/* in a waiting list */
@@ -366,7 +367,10 @@ struct pl_task {
 	char *zone;
 	bool looking;			/* the check worker has it */
 	uint32_t look;			/* its number there */
-	bool look_once;
+	enum pl_look look_kind;
+	bool located;			/* where its aliases lead has been looked up */
+	struct pl_finding *findings;	/* of the last look */
+	size_t nfindings;
 	bool removing;
 	bool resting;			/* nothing more to do for it */
 	unsigned attempts;		/* looks */
@@ -393,6 +397,7 @@ struct pl_engine_opts {
 	uint32_t ttl;			/* --ttl, 0: the account's */
 	const char *const *servers, *const *resolvers, *const *http_servers; /* override the configuration */
 	bool wait;			/* look for visibility */
+	const char *ca, *account_uri;	/* whom CAA must allow; NULL: not judged */
 	unsigned tries;			/* tries of a passing fault; 0: until the deadline */
 	const volatile int *stop;	/* not 0: ends pl_controller_calls with PL_ECANCEL; may be NULL */
 	/* A task's state or verdicts changed; may be NULL. */
@@ -412,9 +417,9 @@ struct pl_job_run *pl_engine_present(struct pl_engine *e, struct pl_job *job,
     int64_t timeout_ms);
 /* Finds the accounts and does nothing: what present would do. */
 struct pl_job_run *pl_engine_plan(struct pl_engine *e, struct pl_job *job);
-/* Only looks (no journal, no account). once: a single look. */
+/* Only looks (no journal, no account): once, until visible, or as pre-flight. */
 struct pl_job_run *pl_engine_verify(struct pl_engine *e, struct pl_job *job,
-    int64_t timeout_ms, bool once);
+    int64_t timeout_ms, enum pl_look look);
 /* Removes what a run has published (standing ones stay). */
 void pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
     int64_t timeout_ms);

@@ -255,7 +255,8 @@ pl_cmd_verify(struct pl_cli *cli)
 	runs = pl_array(n, sizeof(struct pl_job_run *));
 	for (size_t i = 0; i < n; i++)
 		runs[i] = pl_engine_verify(s.engine, &jobs[i],
-		    timeout_of(&s, &jobs[i]), cli->timeout_ms == 0);
+		    timeout_of(&s, &jobs[i]),
+		    cli->timeout_ms == 0 ? PL_LOOK_ONCE : PL_LOOK_UNTIL);
 	free_jobs(jobs, n);
 	if (pl_session_work(&s, &err) != PL_OK)
 		status = pl_cli_fail(cli, &err);
@@ -348,7 +349,7 @@ pl_cmd_run(struct pl_cli *cli)
 	status = p.s.stop != 0 ? pl_code_exit(PL_ECANCEL) :
 	    join_all(p.runs, p.n, p.wanted);
 	if (p.s.stop != 0)
-		pl_engine_cancel(p.s.engine);
+		stop_and_remove(&p.s, p.runs, p.n);
 	else if (status == 0)
 		status = run_command(&p.s, cli->args);
 	p.s.stop = 0;

@@ -222,29 +222,25 @@ new_write(const struct pl_cli *cli, const struct pl_key *key,
 }
 
 static enum pl_code
-new_make(const struct pl_cli *cli, struct pl_csr **made, struct pl_err *err)
+new_make(const struct pl_cli *cli, const struct csr_names *names,
+    struct pl_csr **made, struct pl_err *err)
 {
 	const char *cn = pl_cli_opt(cli, "cn"), *type = pl_cli_opt(cli, "key");
-	struct csr_names names = { NULL, 0 };
 	struct pl_csr_spec spec = { { .o = pl_cli_opt(cli, "organization"),
 		.ou = pl_cli_opt(cli, "unit"), .l = pl_cli_opt(cli, "locality"),
 		.st = pl_cli_opt(cli, "state"), .c = pl_cli_opt(cli, "country"),
-		.email = pl_cli_opt(cli, "email") }, NULL, 0 };
+		.email = pl_cli_opt(cli, "email") },
+		(const char *const *)names->list, names->n };
 	struct pl_key *key = NULL;
 	struct pl_buf pem;
 	enum pl_code code;
 
 	pl_buf_init(&pem, PL_CSR_MAX);
-	code = new_names(&names, cli, cn, err);
-	if (code == PL_OK) {
-		spec.names = (const char *const *)names.list;
-		spec.nnames = names.n;
-		spec.subject.cn = is_plain(cn) ? cn : names.list[0];
-		/* The field ends at 64 characters; the name is in the list. */
-		if (strlen(spec.subject.cn) > 64 && !is_plain(cn))
-			spec.subject.cn = NULL;
-		code = pl_key_new(&key, type != NULL ? type : "rsa2048", err);
-	}
+	spec.subject.cn = is_plain(cn) ? cn : names->list[0];
+	/* The field ends at 64 characters; the name is in the list. */
+	if (strlen(spec.subject.cn) > 64 && !is_plain(cn))
+		spec.subject.cn = NULL;
+	code = pl_key_new(&key, type != NULL ? type : "rsa2048", err);
 	if (code == PL_OK)
 		code = pl_csr_make(&pem, key, &spec, err);
 	if (code == PL_OK && pem.failed)
@@ -253,21 +249,19 @@ new_make(const struct pl_cli *cli, struct pl_csr **made, struct pl_err *err)
 		code = pl_csr_parse(made, pem.data, pem.len, err);
 	if (code == PL_OK)
 		code = new_write(cli, key, &pem, err);
-	names_free(&names);
 	pl_key_free(key);
 	pl_buf_clear(&pem);
 	return code;
 }
 
+/* What the options say by themselves; a status, or -1 to go on. */
 static int
-csr_new(struct pl_cli *cli)
+new_options(const struct pl_cli *cli)
 {
-	static const char *const needed[] = { "cn", "key-out", "out" };
-	const char *out = pl_cli_opt(cli, "out"),
-	    *key_out = pl_cli_opt(cli, "key-out");
-	struct pl_csr *made = NULL;
-	struct pl_err err;
-	json_t *j;
+	static const char *const needed[] = { "cn", "key-out", "out" },
+	    *const types[] = { "rsa2048", "rsa3072", "rsa4096", "p256",
+	    "p384", NULL };
+	const char *type = pl_cli_opt(cli, "key");
 
 	for (size_t i = 0; i < PL_NELEM(needed); i++)
 		if (pl_cli_opt(cli, needed[i]) == NULL)
@@ -276,24 +270,55 @@ csr_new(struct pl_cli *cli)
 	if (cli->nargs != 1)
 		return pl_cli_usage(cli, "csr new: %s: not expected",
 		    cli->args[1]);
-	if (strcmp(out, key_out) == 0)
+	if (strcmp(pl_cli_opt(cli, "out"), pl_cli_opt(cli, "key-out")) == 0)
 		return pl_cli_usage(cli, "csr new: --out and --key-out are "
 		    "the same file");
-	pl_err_clear(&err);
-	if (new_make(cli, &made, &err) != PL_OK) {
-		pl_csr_free(made);
-		return pl_cli_fail(cli, &err);
-	}
-	if (cli->json && strcmp(out, "-") != 0) {
+	if (type != NULL && !pl_str_in(type, types))
+		return pl_cli_usage(cli, "csr new: --key: %s: none of "
+		    "rsa2048, rsa3072, rsa4096, p256, p384", type);
+	return -1;
+}
+
+static void
+new_report(const struct pl_cli *cli, const struct pl_csr *made)
+{
+	const char *out = pl_cli_opt(cli, "out"),
+	    *key_out = pl_cli_opt(cli, "key-out");
+	json_t *j;
+
+	if (strcmp(out, "-") == 0)
+		return;
+	if (cli->json) {
 		j = csr_json(made);
 		pl_json_sets(j, "key-file", key_out);
 		pl_json_sets(j, "csr-file", out);
 		pl_cli_print_json(j);
-	} else if (!cli->quiet && strcmp(out, "-") != 0)
+	} else if (!cli->quiet)
 		pl_cli_print("%s: %s, key %s in %s\n", out, made->subject,
 		    made->key, key_out);
+}
+
+static int
+csr_new(struct pl_cli *cli)
+{
+	struct csr_names names = { NULL, 0 };
+	struct pl_csr *made = NULL;
+	struct pl_err err;
+	int status = new_options(cli);
+
+	if (status != -1)
+		return status;
+	status = 0;
+	pl_err_clear(&err);
+	if (new_names(&names, cli, pl_cli_opt(cli, "cn"), &err) != PL_OK)
+		status = pl_cli_usage(cli, "csr new: %s", err.text);
+	else if (new_make(cli, &names, &made, &err) != PL_OK)
+		status = pl_cli_fail(cli, &err);
+	else
+		new_report(cli, made);
+	names_free(&names);
 	pl_csr_free(made);
-	return 0;
+	return status;
 }
 
 int

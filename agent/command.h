@@ -28,7 +28,8 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, host_key, print;
+	bool all, write;
+	const char *ca, *account_uri;
 
 	struct pl_cli_own {		/* options of single commands, as they came */
 		const char *name, *value;	/* value "" where it takes none */
@@ -48,6 +49,8 @@ struct pl_cli {
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
 #define PL_TAKES_TOP	0x20	/* --version */
+#define PL_TAKES_CHECK	0x80	/* --account-uri --write */
+#define PL_TAKES_SEE	0x100	/* --ca */
 #define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
 /* What these commands take is in pl_cli.own: see pl_cli_opt. */
 #define PL_TAKES_CSR	0x1000
@@ -103,6 +106,8 @@ int pl_cmd_run(struct pl_cli *cli);
 /* cmd-journal.c */
 int pl_cmd_cleanup(struct pl_cli *cli);
 int pl_cmd_list(struct pl_cli *cli);
+/* cmd-check.c */
+int pl_cmd_check(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);

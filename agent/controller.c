@@ -279,13 +279,16 @@ batch_end(struct batch *b, bool lives)
 static void
 spread_refusal(struct pl_call_set *s)
 {
-	struct pl_err err;
+	const struct pl_store_call *c;
 
 	for (size_t i = 0; i < s->n; i++) {
-		if (s->items[i].call->err.code != PL_EAUTH)
+		c = s->items[i].call;
+		if (c->err.code != PL_EAUTH)
 			continue;
-		err = s->items[i].call->err;
-		set_fail(s, &err);
+		for (size_t k = 0; k < s->n; k++)
+			if (s->items[k].open)
+				s->items[k].call->number = c->number;
+		set_fail(s, &c->err);
 		return;
 	}
 }

@@ -123,6 +123,7 @@ run_free(struct pl_job_run *run)
 		}
 		free(t->targets);
 		free(t->verdicts);
+		pl_findings_free(t->findings, t->nfindings);
 		free(t->zone);
 	}
 	free(run->tasks);
@@ -379,6 +380,11 @@ settle_probing(struct pl_task *t)
 		pl_target_ready(&t->targets[0]);
 		return;
 	}
+	/* Perhaps an alias leads to a zone that an account holds. */
+	if (found == NULL && wrong == NULL && !t->located) {
+		pl_look_start(t, PL_LOOK_WHERE);
+		return;
+	}
 	if (found != NULL)
 		pl_fail(&err, PL_EINVAL, "%s: no route, and accounts %s and "
 		    "%s both hold the zone", t->ch->shown,
@@ -395,6 +401,43 @@ settle_probing(struct pl_task *t)
 	}
 	pl_task_fail(t, &err);
 	pl_task_rest(t);
+}
+
+/*
+ * A provider that cannot tell an alias by itself gets the name that the
+ * aliases lead to; so do accounts that were asked whose zone it is.
+ */
+void
+pl_task_located(struct pl_task *t, const char *record,
+    const struct pl_err *err)
+{
+	bool moved = record != NULL && strcmp(record, t->ch->record) != 0;
+
+	t->located = true;
+	if (err->code == PL_EREMOTE) {
+		pl_task_fail(t, err);
+		for (size_t k = 0; k < t->n; k++)
+			t->targets[k].phase = PL_T_FAILED;
+		pl_task_rest(t);
+		return;
+	}
+	if (t->n > 0 && t->targets[0].probing && !moved) {
+		settle_probing(t);
+		return;
+	}
+	for (size_t k = 0; k < t->n; k++) {
+		struct pl_target *g = &t->targets[k];
+
+		if (moved && g->follow) {
+			free(g->name);
+			g->name = pl_strdup(record);
+			g->hops++;
+		}
+		g->fails = 0;
+		g->phase = PL_T_NEW;
+	}
+	for (size_t k = 0; k < t->n; k++)
+		pl_target_scope(&t->targets[k]);
 }
 
 void
@@ -437,7 +480,7 @@ pl_task_settle(struct pl_task *t)
 		t->published = pl_wall_ms();
 		if (e->o.wait && t->ch->kind != PL_NOTHING) {
 			pl_task_changed(t);
-			pl_look_start(t, false);
+			pl_look_start(t, PL_LOOK_UNTIL);
 		} else
 			pl_task_rest(t);
 	}
@@ -517,7 +560,7 @@ pl_target_alias(struct pl_target *t, const char *alias)
 	struct pl_engine *e = t->task->run->user;
 	struct pl_err err;
 
-	if (!t->account->follow)
+	if (!t->follow)
 		pl_fail(&err, PL_EREMOTE, "%s: is an alias of %s, and account "
 		    "%s does not follow aliases", t->name, alias,
 		    t->account->settings.account);

@@ -69,6 +69,9 @@ void pl_task_fail(struct pl_task *t, const struct pl_err *err);
 void pl_task_settle(struct pl_task *t);		/* after a target changed */
 void pl_task_changed(struct pl_task *t);
 void pl_task_seen(struct pl_task *t);		/* every server has it */
+/* Where its aliases lead is known (record NULL: could not be found out). */
+void pl_task_located(struct pl_task *t, const char *record,
+    const struct pl_err *err);
 void pl_task_rest(struct pl_task *t);		/* nothing more to do for it */
 bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
     const struct pl_err *err);
@@ -82,7 +85,7 @@ void pl_engine_dispatch(void *engine);
 void pl_engine_kick(struct pl_engine *e, int64_t ms);
 
 /* look.c */
-void pl_look_start(struct pl_task *t, bool once);
+void pl_look_start(struct pl_task *t, enum pl_look look);
 void pl_look_stop(struct pl_task *t);
 void pl_look_send(struct pl_engine *e);
 

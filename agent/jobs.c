@@ -39,7 +39,8 @@ static void
 target_init(struct pl_target *g, struct pl_task *t,
     const struct pl_account *a)
 {
-	*g = (struct pl_target){ .task = t, .account = a };
+	*g = (struct pl_target){ .task = t, .account = a,
+		.follow = a->follow };
 	g->name = pl_strdup(t->ch->record);
 }
 
@@ -111,7 +112,10 @@ find_accounts(struct pl_engine *e, struct pl_task *t, struct pl_err *err)
 		code = account_fits(a, ch, names[i], err);
 		if (code != PL_OK)
 			return code;
-		target_init(&t->targets[t->n++], t, a);
+		target_init(&t->targets[t->n], t, a);
+		if (r != NULL && r->follow != -1)
+			t->targets[t->n].follow = r->follow != 0;
+		t->n++;
 	}
 	if (t->n == 0)
 		return pl_fail(err, PL_EINVAL, "%s: all accounts of its route "
@@ -140,6 +144,20 @@ fill_row(struct pl_engine *e, struct pl_target *g)
 	r->created = pl_wall_ms();
 }
 
+/* Does somebody have to find out first where its aliases lead? */
+static bool
+must_locate(const struct pl_task *t)
+{
+	for (size_t k = 0; k < t->n; k++) {
+		const struct pl_target *g = &t->targets[k];
+
+		if (t->ch->kind != PL_FILE && g->follow && !g->probing &&
+		    (g->account->desc->flags & PL_P_ALIAS) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Everything but the scope is known: publish it, or remove it. */
 static void
 task_start(struct pl_engine *e, struct pl_task *t, bool removing)
@@ -162,6 +180,10 @@ task_start(struct pl_engine *e, struct pl_task *t, bool removing)
 		fill_row(e, &t->targets[k]);
 		t->targets[k].removing = removing;
 		t->targets[k].row.was = PL_WAS_UNKNOWN;
+	}
+	if (must_locate(t)) {
+		pl_look_start(t, PL_LOOK_WHERE);
+		return;
 	}
 	for (size_t k = 0; k < t->n; k++)
 		pl_target_scope(&t->targets[k]);
@@ -210,7 +232,7 @@ pl_engine_plan(struct pl_engine *e, struct pl_job *job)
 
 struct pl_job_run *
 pl_engine_verify(struct pl_engine *e, struct pl_job *job,
-    int64_t timeout_ms, bool once)
+    int64_t timeout_ms, enum pl_look look)
 {
 	struct pl_job_run *run = run_new(e, job, timeout_ms);
 
@@ -218,7 +240,7 @@ pl_engine_verify(struct pl_engine *e, struct pl_job *job,
 		if (run->tasks[i].ch->kind == PL_NOTHING)
 			pl_task_rest(&run->tasks[i]);
 		else
-			pl_look_start(&run->tasks[i], once);
+			pl_look_start(&run->tasks[i], look);
 	}
 	return run;
 }

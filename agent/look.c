@@ -25,6 +25,10 @@ fail_open_looks(struct pl_engine *e, const struct pl_err *err)
 			continue;
 		e->looks[i] = NULL;
 		t->looking = false;
+		if (t->look_kind == PL_LOOK_WHERE) {
+			pl_task_located(t, NULL, err);
+			continue;
+		}
 		t->err = *err;
 		pl_prefix(&t->err, "%s", t->ch->shown);
 		pl_task_rest(t);
@@ -95,7 +99,7 @@ put_check(struct pl_buf *b, const struct pl_task *t, uint32_t id)
 	int64_t left = t->run->deadline - pl_mono_ms();
 	struct pl_check c = {
 		.id = id,
-		.look = t->look_once ? PL_LOOK_ONCE : PL_LOOK_UNTIL,
+		.look = t->look_kind,
 		.kind = t->ch->kind,
 		.record = t->ch->record,
 		.domain = t->ch->domain,
@@ -103,7 +107,14 @@ put_check(struct pl_buf *b, const struct pl_task *t, uint32_t id)
 		.value_len = t->ch->value_len,
 		.timeout_ms = left > 1 ? left : 1,
 		.first_ms = first_look(t),
+		.ca = t->run->user->o.ca,
+		.account_uri = t->run->user->o.account_uri,
+		.methods = pl_caa_label(t->ch->method),
+		.wildcard = t->ch->wildcard,
 	};
+
+	if (c.look == PL_LOOK_WHERE)
+		c.first_ms = 0;
 
 	pl_check_put(b, &c);
 }
@@ -143,7 +154,7 @@ pl_look_send(struct pl_engine *e)
 }
 
 void
-pl_look_start(struct pl_task *t, bool once)
+pl_look_start(struct pl_task *t, enum pl_look look)
 {
 	struct pl_engine *e = t->run->user;
 
@@ -153,7 +164,7 @@ pl_look_start(struct pl_task *t, bool once)
 		    sizeof(struct pl_task *));
 	}
 	t->looking = true;
-	t->look_once = once;
+	t->look_kind = look;
 	t->look = (uint32_t)e->nlooks;
 	e->looks[e->nlooks++] = t;
 	pl_engine_kick(e, 0);
@@ -194,11 +205,24 @@ take_verdicts(struct pl_task *t, struct pl_sighting *s)
 	t->zone = s->zone;
 	s->zone = NULL;
 	t->attempts = s->looks;
+	pl_findings_free(t->findings, t->nfindings);
+	t->findings = s->findings;
+	t->nfindings = s->nfindings;
+	s->findings = NULL;
+	s->nfindings = 0;
 }
 
 static void
 take_sighting(struct pl_engine *e, struct pl_task *t, struct pl_sighting *s)
 {
+	if (t->look_kind == PL_LOOK_WHERE) {
+		if (!s->final)
+			return;
+		t->looking = false;
+		e->looks[t->look] = NULL;
+		pl_task_located(t, s->record, &s->err);
+		return;
+	}
 	take_verdicts(t, s);
 	if (!s->final) {
 		pl_task_changed(t);
@@ -211,8 +235,12 @@ take_sighting(struct pl_engine *e, struct pl_task *t, struct pl_sighting *s)
 	}
 	t->looking = false;
 	e->looks[t->look] = NULL;
-	if (s->visible) {
+	if (s->visible && t->look_kind != PL_LOOK_CHECK) {
 		pl_task_seen(t);
+		return;
+	}
+	if (s->visible) {
+		pl_task_rest(t);
 		return;
 	}
 	t->err = s->err;

@@ -14,7 +14,7 @@ enum opt {
 	OPT_NAME, OPT_PATH, OPT_CONTENT, OPT_CONTENT_FILE, OPT_ACCOUNT_URL,
 	OPT_ISSUER, OPT_POLICY, OPT_PERSIST, OPT_JOBS, OPT_ACCOUNT, OPT_TTL,
 	OPT_TIMEOUT, OPT_SERVER, OPT_RESOLVER, OPT_DRY_RUN, OPT_NO_WAIT,
-	OPT_JOB, OPT_OLDER, OPT_ALL,
+	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_CA, OPT_ACCOUNT_URI, OPT_WRITE,
 	/* From here on: kept in pl_cli.own. */
 	OPT_OWN, OPT_CN, OPT_SAN, OPT_KEY, OPT_KEY_OUT, OPT_KEY_PASS, OPT_OUT,
 	OPT_ORGANIZATION, OPT_UNIT, OPT_LOCALITY, OPT_STATE, OPT_COUNTRY,
@@ -39,7 +39,7 @@ struct opt_desc {
 
 static const struct opt_desc options[] = {
 	{ OPT_METHOD, 'm', "method", "METHOD", PL_TAKES_CHALLENGE,
-	    "dns-01, http-01, dns-txt, dns-cname, http-file, ..." },
+	    "dns-01, http-01, dns-txt, ... (placard(1))" },
 	{ OPT_DOMAIN, 'd', "domain", "DOMAIN", PL_TAKES_CHALLENGE,
 	    "the domain, or *.DOMAIN" },
 	{ OPT_VALUE, 0, "value", "V", DATA, NULL },
@@ -54,7 +54,7 @@ static const struct opt_desc options[] = {
 	{ OPT_POLICY, 0, "policy", "P", DATA, NULL },
 	{ OPT_PERSIST, 0, "persist-until", "SECONDS", DATA, NULL },
 	{ OPT_JOBS, 0, "jobs", "FILE", PL_TAKES_CHALLENGE,
-	    "jobs as JSON, or one a line; - is standard input" },
+	    "jobs as JSON, or one a line; -: stdin" },
 	{ OPT_ACCOUNT, 'a', "account", "ACCOUNT", PL_TAKES_PUBLISH,
 	    "use this account instead of the routes" },
 	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH,
@@ -69,6 +69,12 @@ static const struct opt_desc options[] = {
 	    "say what would be done" },
 	{ OPT_NO_WAIT, 0, "no-wait", NULL, PL_TAKES_NO_WAIT,
 	    "do not wait until it is visible" },
+	{ OPT_CA, 0, "ca", "DOMAIN", PL_TAKES_SEE,
+	    "the CA that CAA must allow (letsencrypt.org)" },
+	{ OPT_ACCOUNT_URI, 0, "account-uri", "U", PL_TAKES_CHECK,
+	    "its account, for RFC 8657" },
+	{ OPT_WRITE, 0, "write", NULL, PL_TAKES_CHECK,
+	    "write and remove a marker record" },
 	{ OPT_JOB, 0, "job", "ID", PL_TAKES_JOURNAL,
 	    "what this job has published" },
 	{ OPT_OLDER, 0, "older-than", "AGE", PL_TAKES_JOURNAL,
@@ -425,6 +431,9 @@ take(struct pl_cli *cli, const struct pl_command *cmd, int id, char *arg)
 	case OPT_DRY_RUN: cli->dry_run = true; break;
 	case OPT_NO_WAIT: cli->no_wait = true; break;
 	case OPT_JOB: cli->job = arg; break;
+	case OPT_CA: cli->ca = arg; break;
+	case OPT_ACCOUNT_URI: cli->account_uri = arg; break;
+	case OPT_WRITE: cli->write = true; break;
 	case OPT_ALL: cli->all = true; break;
 	case OPT_HELP:
 		if (cmd->run == NULL)

@@ -8,6 +8,11 @@ main(void)
 {
 	/* In alphabetical order. */
 	static const struct pl_provider *const table[] = {
+		&pl_provider_azure,
+		&pl_provider_cloudflare,
+		&pl_provider_cloudns,
+		&pl_provider_godaddy,
+		&pl_provider_route53,
 		NULL
 	};
 

@@ -117,6 +117,9 @@ pl_session_open(struct pl_session *s, struct pl_cli *cli,
 		o.servers = (const char *const *)cli->servers;
 	o.resolvers = (const char *const *)cli->resolvers;
 	o.wait = wait;
+	o.ca = cli->ca;
+	o.account_uri = cli->account_uri != NULL ? cli->account_uri :
+	    cli->ch.account_url;
 	o.tries = TRIES;
 	o.stop = &s->stop;
 	o.changed = on_changed;
@@ -204,6 +207,10 @@ print_task(const struct pl_task *t)
 	if (t->ch->record != NULL)
 		pl_cli_print("\n");
 	print_verdicts(t);
+	for (size_t i = 0; i < t->nfindings; i++)
+		pl_cli_print("    %s, %s: %s\n",
+		    pl_mark_name(t->findings[i].mark), t->findings[i].topic,
+		    t->findings[i].text);
 	if (t->err.code != PL_OK)
 		pl_cli_print("  error: %s\n", t->err.text);
 }

@@ -252,11 +252,12 @@ struct pl_sighting {
 	size_t nfindings;
 };
 void pl_sighting_clear(struct pl_sighting *s);
+void pl_findings_free(struct pl_finding *f, size_t n);	/* NULL is allowed */
 
 /* Strings and lists are copied. */
 struct pl_verify_settings {
 	const char *const *servers;	/* "ADDR[:PORT]", replace discovery; NULL-terminated or NULL */
-	const char *const *resolvers;	/* same; NULL: /etc/resolv.conf */
+	const char *const *resolvers;	/* same, or "https://HOST/PATH" (RFC 8484); NULL: /etc/resolv.conf */
 	unsigned quorum;		/* 0: all */
 	const char *const *http_servers;	/* "ADDR[:PORT]" to fetch from instead of the name's addresses */
 	bool site_local;		/* private and loopback targets of HTTP are allowed */

@@ -70,7 +70,8 @@ record_looks(const char *name)
 
 	if (record_is(name, n, "_acme-challenge") ||
 	    record_is(name, n, "_dnsauth") ||
-	    record_is(name, n, "_validation-persist"))
+	    record_is(name, n, "_validation-persist") ||
+	    record_is(name, n, "_placard-check"))
 		return true;
 	if (name[0] != '_')
 		return false;

@@ -43,6 +43,16 @@ pl_mark_name(enum pl_mark m)
 }
 
 void
+pl_findings_free(struct pl_finding *f, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(f[i].topic);
+		free(f[i].text);
+	}
+	free(f);
+}
+
+void
 pl_sighting_clear(struct pl_sighting *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
@@ -50,11 +60,7 @@ pl_sighting_clear(struct pl_sighting *s)
 		free(s->verdicts[i].address);
 		free(s->verdicts[i].note);
 	}
-	for (size_t i = 0; i < s->nfindings; i++) {
-		free(s->findings[i].topic);
-		free(s->findings[i].text);
-	}
-	free(s->findings);
+	pl_findings_free(s->findings, s->nfindings);
 	free(s->verdicts);
 	free(s->record);
 	free(s->zone);

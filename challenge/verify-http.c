@@ -64,7 +64,7 @@ web_timer(struct pl_verifier *v, struct timer *t PL_UNUSED)
 }
 
 /* Not before it is needed: others do not pay for it. */
-static bool
+bool
 web_start(struct pl_verifier *v, struct pl_err *err)
 {
 	if (v->web != NULL)
@@ -81,6 +81,12 @@ web_start(struct pl_verifier *v, struct pl_err *err)
 		return false;
 	}
 	return true;
+}
+
+void
+web_kick(struct pl_verifier *v)
+{
+	timer_set(v, &v->web_timer, v->now);
 }
 
 void
@@ -316,7 +322,7 @@ site_fetch(struct site *s, const char *addr, uint16_t port)
 		return;
 	}
 	v->fetches++;
-	timer_set(v, &v->web_timer, v->now);
+	web_kick(v);
 }
 
 static void
@@ -553,22 +559,41 @@ http_end(struct pl_verifier *v, struct check *c)
 		    c->forbidden ? c->err.code : PL_OK);
 }
 
-void
-http_weigh(struct pl_verifier *v, struct check *c)
+static bool
+http_visible(const struct pl_verifier *v, const struct check *c)
 {
 	struct vote vote[2 * V_SERVERS];
-	bool asking = c->a.list != NULL || c->aaaa.list != NULL;
 
 	for (size_t i = 0; i < c->nsite; i++) {
 		vote[i].server = site_at(c, i)->name;
 		vote[i].answer = (enum pl_answer)site_at(c, i)->seen.answer;
-		asking = asking || !site_idle(site_at(c, i));
 	}
+	return votes_visible(vote, c->nsite, v->quorum);
+}
+
+void
+http_late(struct pl_verifier *v, struct check *c)
+{
+	if (!http_visible(v, c))
+		http_fail(v, c);
+	else if (policy_late(v, c))
+		check_end(v, c, true, PL_OK);
+	else
+		check_end(v, c, false, c->err.code);
+}
+
+void
+http_weigh(struct pl_verifier *v, struct check *c)
+{
+	bool asking = c->a.list != NULL || c->aaaa.list != NULL;
+
+	for (size_t i = 0; i < c->nsite; i++)
+		asking = asking || !site_idle(site_at(c, i));
 	if (c->look == PL_LOOK_WHERE)
 		check_end(v, c, false, PL_OK);
 	else if (c->forbidden)
 		check_end(v, c, false, c->err.code);
-	else if (votes_visible(vote, c->nsite, v->quorum))
+	else if (http_visible(v, c))
 		http_end(v, c);
 	else if (asking || c->looks == 0)
 		return;

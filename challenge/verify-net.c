@@ -37,7 +37,6 @@ struct tconn {
 	size_t need, got;	/* of head and message */
 };
 
-static void peer_busy(struct pl_verifier *v, struct peer *p);
 static void query_to_tcp(struct pl_verifier *v, struct query *q);
 
 /* ---- peers ---------------------------------------------------------------- */
@@ -83,7 +82,7 @@ peer_get(struct pl_verifier *v, const char *addr, uint16_t port)
 	return p;
 }
 
-static void
+void
 peer_busy(struct pl_verifier *v, struct peer *p)
 {
 	if (p->is_busy)
@@ -98,7 +97,12 @@ peer_busy(struct pl_verifier *v, struct peer *p)
 static void
 query_detach(struct pl_verifier *v, struct query *q)
 {
-	if (q->sock != NULL) {
+	if (q->loose)
+		return;
+	if (q->fetch != NULL) {
+		pl_fetch_cancel(q->fetch);
+		q->fetch = NULL;
+	} else if (q->sock != NULL) {
 		for (unsigned i = 0; i < V_SLOTS; i++)
 			if (q->sock->q[i] == q) {
 				q->sock->q[i] = NULL;
@@ -165,7 +169,7 @@ query_end(struct pl_verifier *v, struct query *q, struct reply *r)
 	query_free(v, q);
 }
 
-static void
+void
 query_fail(struct pl_verifier *v, struct query *q, enum q_end end)
 {
 	struct reply r = { .end = end };
@@ -196,7 +200,7 @@ end_of_errno(int e)
  * A message that belongs to q.  False where it must be asked again in
  * another way, which is then under way.
  */
-static void
+void
 query_answer(struct pl_verifier *v, struct query *q, const unsigned char *p,
     size_t n, bool tcp)
 {
@@ -229,6 +233,7 @@ query_answer(struct pl_verifier *v, struct query *q, const unsigned char *p,
 		free(q->pkt);
 		q->pkt = NULL;
 		q->tries = 0;
+		q->loose = false;
 		TAILQ_INSERT_HEAD(&q->peer->waiting, q, link);
 		peer_busy(v, q->peer);
 	} else {
@@ -418,7 +423,7 @@ usock_pick(struct pl_verifier *v, struct peer *p, int *why)
 	return best;
 }
 
-static void
+void
 query_build(struct query *q, bool tcp)
 {
 	unsigned flags = q->flags;
@@ -713,6 +718,8 @@ peer_start(struct pl_verifier *v, struct peer *p, struct query *q)
 	struct usock *s;
 	int why = 0;
 
+	if (p->url != NULL)
+		return doh_start(v, q);
 	if (q->want_tcp) {
 		if (v->ntcp >= V_TCPS || p->tcps >= V_PEER_TCPS)
 			return false;
@@ -785,5 +792,6 @@ peer_free(struct pl_verifier *v, struct peer *p)
 	}
 	if (p->is_busy)
 		TAILQ_REMOVE(&v->busy, p, busy);
+	free(p->url);
 	free(p);
 }

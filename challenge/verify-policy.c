@@ -133,17 +133,20 @@ resolve_start(struct pl_verifier *v, struct pl_err *err)
 	const char *anchor = v->anchor != NULL ? v->anchor : ANCHOR;
 	char **forward;
 	enum pl_code code;
+	size_t n = 0;
 
 	if (v->resolve != NULL)
 		return true;
 	if (v->no_resolve)
 		return !pl_fail(err, PL_EIO, "DNSSEC validation did not start");
 	forward = pl_array(v->nresolver + 1, sizeof(*forward));
+	/* It does not speak HTTP: with such resolvers it asks the world. */
 	for (size_t i = 0; i < v->nresolver; i++)
-		forward[i] = forward_of(v->resolver[i]);
+		if (v->resolver[i]->url == NULL)
+			forward[n++] = forward_of(v->resolver[i]);
 	code = pl_resolve_new(&v->resolve, anchor,
 	    (const char *const *)forward, err);
-	for (size_t i = 0; i < v->nresolver; i++)
+	for (size_t i = 0; i < n; i++)
 		free(forward[i]);
 	free(forward);
 	if (code != PL_OK) {
@@ -491,6 +494,27 @@ policy_weigh(struct pl_verifier *v, struct check *c)
 	if (c->look == PL_LOOK_CHECK && c->kind != PL_FILE)
 		all = cut_step(v, c) && all;
 	return all || c->forbidden;
+}
+
+bool
+policy_late(struct pl_verifier *v, struct check *c)
+{
+	if (c->forbidden)
+		return false;
+	if ((!c->sec_done && v->dnssec == POLICY_REQUIRE) ||
+	    (!c->caa_done && v->caa == POLICY_REQUIRE)) {
+		pl_fail(&c->err, PL_ENET, "%s: visible, but %s could not be "
+		    "looked at in time", c->domain,
+		    c->sec_done ? "CAA" : "DNSSEC");
+		return false;
+	}
+	if (!c->sec_done)
+		check_find(c, "dnssec", PL_MARK_WARN,
+		    "could not be validated in time");
+	if (!c->caa_done)
+		check_find(c, "caa", PL_MARK_WARN,
+		    "could not be looked up in time");
+	return true;
 }
 
 void

@@ -48,14 +48,20 @@ static bool
 hop_visible(const struct pl_verifier *v, const struct hop *h)
 {
 	struct vote vote[V_SERVERS];
+	size_t n = 0;
 
 	if (h->seen == NULL)
 		return false;
 	for (size_t i = 0; i < h->zone->n; i++) {
-		vote[i].server = h->zone->s[i].name;
-		vote[i].answer = (enum pl_answer)h->seen[i].answer;
+		vote[n].server = h->zone->s[i].name;
+		vote[n].answer = (enum pl_answer)h->seen[i].answer;
+		/* Given servers need not hold where an alias leads. */
+		if (!h->zone->given || hop_index(h) == 0 ||
+		    (vote[n].answer != PL_ANS_REFUSED &&
+		    vote[n].answer != PL_ANS_LAME))
+			n++;
 	}
-	return votes_visible(vote, h->zone->n, v->quorum);
+	return votes_visible(vote, n, v->quorum);
 }
 
 static bool
@@ -191,6 +197,18 @@ dns_fail(struct pl_verifier *v, struct check *c)
 	if (!answered)
 		c->err.code = PL_ENET;
 	check_end(v, c, false, c->err.code);
+}
+
+void
+dns_late(struct pl_verifier *v, struct check *c)
+{
+	if (c->look == PL_LOOK_WHERE || c->look == PL_LOOK_CHECK ||
+	    !dns_visible(v, c))
+		dns_fail(v, c);
+	else if (policy_late(v, c))
+		check_end(v, c, true, PL_OK);
+	else
+		check_end(v, c, false, c->err.code);
 }
 
 static void
@@ -346,9 +364,14 @@ dns_verdicts(const struct check *c, struct pl_sighting *s)
 		for (size_t k = 0; k < h->zone->n; k++)
 			verdict_add(s, h, k, h == last);
 	}
-	if (c->bogus != NULL) {
-		s->verdicts[s->n].server = pl_strdup("dnssec");
-		s->verdicts[s->n].address = pl_strdup(c->bogus);
-		s->verdicts[s->n++].answer = PL_ANS_BOGUS;
+	/* What every validator throws away is not present. */
+	for (size_t k = 0; c->bogus != NULL && c->forbidden && k < s->n; k++) {
+		struct pl_verdict *w = &s->verdicts[k];
+
+		if (w->answer != PL_ANS_PRESENT)
+			continue;
+		w->answer = PL_ANS_BOGUS;
+		free(w->note);
+		w->note = pl_strdup("DNSSEC");
 	}
 }

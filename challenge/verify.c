@@ -378,9 +378,9 @@ check_work(struct pl_verifier *v, struct check *c)
 		policy_start(v, c);
 	if (c->late) {
 		if (file)
-			http_fail(v, c);
+			http_late(v, c);
 		else
-			dns_fail(v, c);
+			dns_late(v, c);
 		return;
 	}
 	if (c->news && c->look == PL_LOOK_UNTIL &&
@@ -556,18 +556,24 @@ static enum pl_code
 peers_of(struct pl_verifier *v, struct peer ***out, size_t *n,
     const char *const *list, const char *what, struct pl_err *err)
 {
+	bool resolvers = strcmp(what, "resolvers") == 0;
 	char host[256];
 	uint16_t port;
 
 	for (; list != NULL && *list != NULL; list++) {
-		struct peer *p;
+		struct peer *p = NULL;
 		enum pl_code code;
 
-		code = pl_hostport_parse(host, sizeof(host), &port, *list, 53,
-		    err);
+		if (strncmp(*list, "http", 4) == 0 && resolvers) {
+			code = peer_doh(v, &p, *list, err);
+			port = 443;
+			host[0] = '\0';
+		} else
+			code = pl_hostport_parse(host, sizeof(host), &port,
+			    *list, 53, err);
 		if (code != PL_OK)
 			return pl_prefix(err, "%s", what);
-		if ((p = peer_get(v, host, port)) == NULL)
+		if (host[0] != '\0' && (p = peer_get(v, host, port)) == NULL)
 			return pl_fail(err, PL_EINVAL,
 			    "%s: %s is not an address", what, *list);
 		*out = pl_grow(*out, *n + 1, sizeof(**out));

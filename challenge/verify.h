@@ -6,6 +6,7 @@
  *
  *   verify.c      checks, timers, the loop, what is told to the caller
  *   verify-net.c  servers' addresses ("peers"), their sockets, questions
+ *   verify-doh.c  resolvers by HTTPS
  *   verify-zone.c resolvers, zone cuts, server sets, serials
  *   verify-dns.c  a record: aliases, one answer of each server
  *   verify-weigh.c what they come to
@@ -120,6 +121,9 @@ struct peer {
 	socklen_t salen;
 	char text[64];		/* "192.0.2.1", "192.0.2.1:5353" */
 	uint16_t port;
+	char *url;		/* DNS over HTTPS (RFC 8484), or NULL */
+	char addr[64];		/* of its host */
+	struct pl_verifier *v;
 	struct queries waiting;
 	struct usock *sock[V_SOCKS];
 	unsigned inflight, tcps;
@@ -149,6 +153,8 @@ struct query {
 	struct timer timer;
 	struct usock *sock;
 	struct tconn *tcp;
+	struct pl_fetch *fetch;
+	bool loose;		/* on none of these, nor waiting */
 	bool want_tcp, truncated;
 	unsigned char *pkt;
 	size_t len;
@@ -156,11 +162,23 @@ struct query {
 };
 /* Lends the peer for the verifier's life; NULL where text is no address. */
 struct peer *peer_get(struct pl_verifier *v, const char *addr, uint16_t port);
+/* A resolver by its URL: https, or http on loopback.  A host that is a name
+ * is looked up here and now, as the system does. */
+enum pl_code peer_doh(struct pl_verifier *v, struct peer **out,
+    const char *url, struct pl_err *err);
 /* Asks; done() is called once, later, unless the query is cancelled. */
 struct query *query_ask(struct pl_verifier *v, struct peer *p,
     const char *name, unsigned type, unsigned flags, query_done *done,
     void *owner);
 void query_cancel(struct pl_verifier *v, struct query *q);	/* or NULL */
+/* verify-net.c for verify-doh.c: p has work; q's message is written; it ends
+ * without an answer; a message that matches it has come. */
+void peer_busy(struct pl_verifier *v, struct peer *p);
+void query_build(struct query *q, bool tcp);
+void query_fail(struct pl_verifier *v, struct query *q, enum q_end end);
+void query_answer(struct pl_verifier *v, struct query *q,
+    const unsigned char *p, size_t n, bool tcp);
+bool doh_start(struct pl_verifier *v, struct query *q);
 void peers_pump(struct pl_verifier *v);
 void peer_free(struct pl_verifier *v, struct peer *p);
 
@@ -448,7 +466,8 @@ void check_end(struct pl_verifier *v, struct check *c, bool visible,
 void dns_look(struct pl_verifier *v, struct check *c);
 /* Draws the conclusion from what came in.  May end the check. */
 void dns_weigh(struct pl_verifier *v, struct check *c);
-/* Ends the check with what is known. */
+/* The deadline has come: ends the check with what is known. */
+void dns_late(struct pl_verifier *v, struct check *c);
 void dns_fail(struct pl_verifier *v, struct check *c);
 void dns_drop(struct pl_verifier *v, struct check *c);
 void dns_verdicts(const struct check *c, struct pl_sighting *s);
@@ -456,14 +475,22 @@ void dns_hurry(struct pl_verifier *v, struct zone *z, size_t i);
 
 void http_look(struct pl_verifier *v, struct check *c);
 void http_weigh(struct pl_verifier *v, struct check *c);
+void http_late(struct pl_verifier *v, struct check *c);
 void http_fail(struct pl_verifier *v, struct check *c);
 void http_drop(struct pl_verifier *v, struct check *c);
 void http_verdicts(const struct check *c, struct pl_sighting *s);
 void http_close(struct pl_verifier *v);
+/* Starts the fetching room where that has not been done; sees to it that
+ * it runs. */
+bool web_start(struct pl_verifier *v, struct pl_err *err);
+void web_kick(struct pl_verifier *v);
 
 /* Looks at what else a CA looks at; false: not known yet.  A reason why it
  * must not go on is in c->err, with c->forbidden. */
 bool policy_weigh(struct pl_verifier *v, struct check *c);
+/* The deadline has come and the value is visible: will that do?  Else c->err
+ * tells why not. */
+bool policy_late(struct pl_verifier *v, struct check *c);
 /* What can be looked at while the record is not yet there. */
 void policy_start(struct pl_verifier *v, struct check *c);
 void policy_drop(struct pl_verifier *v, struct check *c);

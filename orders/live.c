@@ -33,9 +33,12 @@ take_price(struct pl_product *p, const json_t *element, const json_t *price)
 {
 	char *amount = pl_store_text(price, "Price"),
 	    *currency = pl_store_text(element, "CurrencyCode");
+	const char *dot = amount != NULL ? strchr(amount, '.') : NULL;
 
-	if (amount != NULL && strlen(amount) < 16)
-		snprintf(p->price, sizeof(p->price), "%s%s%.3s", amount,
+	if (amount != NULL && strlen(amount) < 16 &&
+	    amount[strspn(amount, "0123456789.")] == '\0')
+		snprintf(p->price, sizeof(p->price), "%s%s%s%.3s", amount,
+		    dot != NULL && strlen(dot) == 2 ? "0" : "",
 		    currency != NULL ? " " : "",
 		    currency != NULL ? currency : "");
 	free(amount);

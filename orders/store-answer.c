@@ -46,7 +46,7 @@ message_text(const json_t *auth)
 	if (!pl_json_is_array(j))
 		return pl_store_text(auth, "Message");
 	pl_buf_init(&b, PL_LIM_LINE);
-	for (size_t i = 0; i < pl_json_count(j); i++) {
+	for (size_t i = 0; i < pl_json_count(j) && b.len < 2000; i++) {
 		s = pl_json_str(pl_json_at(j, i));
 		if (s != NULL && *s != '\0')
 			pl_buf_addf(&b, "%s%.1000s", b.len > 0 ? "; " : "", s);

@@ -184,10 +184,20 @@ extern const struct pl_provider_desc *const pl_registry[];
 const struct pl_provider_desc *pl_provider_find(const char *name);
 
 /* One line each; the describing half of providers/NAME.c. */
+extern const struct pl_provider_desc pl_desc_azure;
+extern const struct pl_provider_desc pl_desc_cloudflare;
+extern const struct pl_provider_desc pl_desc_cloudns;
 extern const struct pl_provider_desc pl_desc_file;
+extern const struct pl_provider_desc pl_desc_godaddy;
 extern const struct pl_provider_desc pl_desc_rfc2136;
+extern const struct pl_provider_desc pl_desc_route53;
 /* The code half, in worker programs only. */
+extern const struct pl_provider pl_provider_azure;
+extern const struct pl_provider pl_provider_cloudflare;
+extern const struct pl_provider pl_provider_cloudns;
 extern const struct pl_provider pl_provider_file;
+extern const struct pl_provider pl_provider_godaddy;
 extern const struct pl_provider pl_provider_rfc2136;
+extern const struct pl_provider pl_provider_route53;
 
 #endif

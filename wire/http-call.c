@@ -35,6 +35,9 @@ struct pl_http {
 	int64_t timeout_ms;
 	bool plain;		/* http: to loopback addresses only */
 	bool patient;		/* no rule about slowness */
+	unsigned rate;
+	double tokens;		/* calls that may start now */
+	int64_t stamp;
 	const struct pl_log *log;
 };
 
@@ -237,6 +240,7 @@ pl_http_open(struct pl_http **out, const struct pl_http_opts *o,
 	h->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : CALL_MS;
 	h->ca_file = pl_strdup(o->ca_file);
 	h->patient = o->patient;
+	h->rate = o->rate;
 	h->log = o->log;
 	code = call_endpoint(h, o->endpoint, err);
 	if (code != PL_OK)
@@ -613,6 +617,7 @@ call_why(const struct call *c, CURLcode how, struct pl_err *err)
 	    curl_easy_strerror(how);
 	const char *host = c->http->host;
 	char first[2] = { why[0], '\0' };
+	size_t n;
 
 	if (c->far)
 		return pl_fail(err, PL_EINVAL, "%s: http is for loopback "
@@ -626,13 +631,16 @@ call_why(const struct call *c, CURLcode how, struct pl_err *err)
 	if (how == CURLE_SEND_FAIL_REWIND)
 		return pl_fail(err, PL_ENET, "%s: connection closed without "
 		    "an answer", host);
-	/* Lower case, unless the word is in capitals. */
-	if (why[0] >= 'A' && why[0] <= 'Z' && why[1] >= 'a')
+	/* Lower case, unless the word has capitals within. */
+	n = strcspn(why, " :/");
+	if (why[0] >= 'A' && why[0] <= 'Z' && n > 1 &&
+	    strcspn(why + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") >= n - 1)
 		first[0] = (char)(why[0] + 'a' - 'A');
 	return pl_fail(err, how == CURLE_OK ||
 	    how == CURLE_UNSUPPORTED_PROTOCOL ||
 	    how == CURLE_WEIRD_SERVER_REPLY ? PL_EPROTO : PL_ENET,
-	    "%s: %s%s", host, first, why[0] == '\0' ? why : why + 1);
+	    "%s: %s%s%s", host, how == CURLE_SSL_CONNECT_ERROR ? "TLS: " : "",
+	    first, why[0] == '\0' ? why : why + 1);
 }
 
 /* Retry-After and Date, as RFC 9110 writes them. */
@@ -707,6 +715,23 @@ call_end(struct call *c, CURLcode how)
 
 /* ---- many calls ---- */
 
+/* How long until another call may start, ms; 0: it may now. */
+static int
+call_pace(struct pl_http *h)
+{
+	double most = (double)h->rate / 3 + 1;
+	int64_t now = pl_mono_ms();
+
+	if (h->rate == 0)
+		return 0;
+	h->tokens += (double)(now - h->stamp) * h->rate / 1000;
+	if (h->stamp == 0 || h->tokens > most)
+		h->tokens = most;
+	h->stamp = now;
+	return h->tokens >= 1 ? 0 :
+	    (int)((1 - h->tokens) * 1000 / h->rate) + 1;
+}
+
 /* Starts calls until `parallel` are under way; gives how many are. */
 static size_t
 call_fill(struct call *calls, size_t n, size_t *next, size_t running,
@@ -716,6 +741,9 @@ call_fill(struct call *calls, size_t n, size_t *next, size_t running,
 
 	for (; *next < n && running < parallel; ++*next) {
 		c = &calls[*next];
+		if (call_pace(c->http) > 0 && pl_mono_ms() < deadline)
+			break;
+		c->http->tokens -= 1;
 		c->res->code = call_start(c, deadline, &c->res->err);
 		if (c->res->code == PL_OK)
 			running++;
@@ -756,7 +784,7 @@ pl_http_many(struct pl_http *h, const struct pl_http_req *req,
 	struct call *calls = pl_array(n + 1, sizeof(*calls));
 	size_t i, next = 0, running = 0;
 	enum pl_code code = PL_OK;
-	int active;
+	int active, wait;
 
 	for (i = 0; i < n; i++) {
 		memset(&res[i], 0, sizeof(res[i]));
@@ -771,13 +799,14 @@ pl_http_many(struct pl_http *h, const struct pl_http_req *req,
 	(void)curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 	    (long)parallel);
 	while ((running = call_fill(calls, n, &next, running, parallel,
-	    deadline)) > 0) {
+	    deadline)) > 0 || next < n) {
 		if (curl_multi_perform(h->multi, &active) != CURLM_OK)
 			abort();
 		i = call_collect(h);
 		running -= i;
-		if (i == 0 && curl_multi_poll(h->multi, NULL, 0, CALL_WAIT_MS,
-		    NULL) != CURLM_OK)
+		wait = next < n && running < parallel ? call_pace(h) : 0;
+		if ((i == 0 || wait > 0) && curl_multi_poll(h->multi, NULL, 0,
+		    wait > 0 ? wait : CALL_WAIT_MS, NULL) != CURLM_OK)
 			abort();
 	}
 	for (i = 0; i < n && code == PL_OK; i++) {

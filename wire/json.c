@@ -516,3 +516,9 @@ pl_json_known(const json_t *object, const char *what,
 	}
 	return PL_OK;
 }
+
+json_t *
+pl_json_share(json_t *j)
+{
+	return json_incref(j);
+}

@@ -30,6 +30,7 @@ enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
 enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
     const char *what, unsigned line, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
+json_t *pl_json_share(json_t *j);			/* gives one more */
 char *pl_json_text(const json_t *j);			/* gives compact text */
 /* Appends the compact text. */
 void pl_json_dump(struct pl_buf *b, const json_t *j);
@@ -610,6 +611,63 @@ enum pl_code pl_certs_verify(struct pl_cert *const *certs, size_t n,
     const struct pl_cert *leaf, const char *ca_file, bool server,
     int64_t now, bool *trusted, struct pl_err *err);
 
+/*
+ * A request to be signed with AWS Signature Version 4.  The headers are
+ * those to sign, in any order, and end with a NULL name: host and x-amz-date
+ * at least, and x-amz-security-token (whose value is a secret) for temporary
+ * keys.  The query is taken as it goes out; names and values are decoded and
+ * encoded again as the rules want them.
+ */
+struct pl_http_header;
+struct pl_sigv4 {
+	const char *method;
+	const char *path;	/* as it goes out; encoded once more, as all services but S3 want it */
+	const char *query;	/* without "?"; may be NULL */
+	const struct pl_http_header *headers;
+	const void *body;
+	size_t body_len;
+	const char *stamp;	/* "20150830T123600Z", as in x-amz-date */
+	const char *region, *service;
+	const struct pl_secret *secret;	/* the secret access key */
+	bool normalize;		/* fold "//", "/." and "/.." of the path: all services but S3 */
+};
+#define PL_SIGV4_STAMP 17
+void pl_sigv4_stamp(char out[PL_SIGV4_STAMP], int64_t seconds);
+/* The signature in hex; appends the signed names ("host;x-amz-date") to
+ * `names`, which may be NULL. */
+void pl_sigv4_sign(const struct pl_sigv4 *s, char signature[65],
+    struct pl_buf *names);
+/* Appends the value of the Authorization header. */
+void pl_sigv4_header(struct pl_buf *b, const struct pl_sigv4 *s,
+    const char *access_key);
+
+/* ---- xml.c: expat ----------------------------------------------------- */
+
+/* An element: its name without prefix, the text that stands directly in it,
+ * and the elements inside.  Attributes and comments are dropped. */
+struct pl_xml {
+	char *name;
+	char *text;		/* "" where there is none */
+	struct pl_xml *first;	/* the first inside */
+	struct pl_xml *next;	/* beside it, or NULL */
+};
+/*
+ * Parses one document (UTF-8).  PL_EPROTO, naming `what` and the line, where it is
+ * malformed, has a DOCTYPE, is over 16 deep, has over 10,000 elements or
+ * one with more than 64 KiB of text.  Gives the root; bound n before.
+ */
+enum pl_code pl_xml_parse(struct pl_xml **out, const char *text, size_t n,
+    const char *what, struct pl_err *err);
+void pl_xml_free(struct pl_xml *root);		/* whole; NULL is allowed */
+/* Lends the first element at a path below `at` ("Error/Code"), or NULL. */
+const struct pl_xml *pl_xml_get(const struct pl_xml *at, const char *path);
+/* Its text, or NULL where there is no such element. */
+const char *pl_xml_text(const struct pl_xml *at, const char *path);
+/* Lends the next one beside it that has the same name, or NULL. */
+const struct pl_xml *pl_xml_next(const struct pl_xml *at);
+/* Appends s with & < > and quotation marks as references. */
+void pl_xml_escape(struct pl_buf *b, const char *s);
+
 /* ---- http.c: libcurl, calls that carry a credential -------------------- */
 
 /*
@@ -626,6 +684,7 @@ struct pl_http_opts {
 	const char *ca_file;	/* NULL: the system's */
 	int64_t timeout_ms;	/* of one call; 0: 60 s */
 	bool patient;		/* it may be silent for all of that time: no 10 s rule */
+	unsigned rate;		/* starts at most so many calls a second, a third more at once; 0: any */
 	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
 };
 enum pl_code pl_http_open(struct pl_http **out,

@@ -317,7 +317,7 @@ test_refused_and_closed(void **state)
 		skip();
 	lab_look(&r, &set, &c);
 	assert_false(r.last[0].visible);
-	assert_int_equal(lab_verdict(&r, "127.0.0.99")->answer, PL_ANS_ERROR);
+	assert_int_equal(lab_verdict(&r, "127.0.0.99")->answer, PL_ANS_TIMEOUT);
 	assert_int_equal(lab_verdict(&r, "127.0.0.13")->answer,
 	    PL_ANS_REFUSED);
 	lab_result_clear(&r);
@@ -337,6 +337,85 @@ test_until_deadline(void **state)
 	assert_int_equal(r.last[0].code, PL_EABSENT);
 	assert_true(r.last[0].looks >= 3);
 	assert_true(r.progress >= 1);
+	lab_result_clear(&r);
+}
+
+static void
+other_servers_start(struct lab *lab)
+{
+	char text[2048], knot[256], nsd[256];
+	const char *k[] = { "/usr/sbin/knotd", "-c", knot, NULL };
+	const char *n[] = { "/usr/sbin/nsd", "-d", "-c", nsd, NULL };
+
+	lab_address("127.0.0.31/32");
+	lab_address("127.0.0.32/32");
+	snprintf(knot, sizeof(knot), "%s/knot.conf", lab->dir);
+	snprintf(nsd, sizeof(nsd), "%s/nsd.conf", lab->dir);
+	snprintf(text, sizeof(text), "server:\n  rundir: \"%s\"\n"
+	    "  listen: 127.0.0.31@53\ndatabase:\n  storage: \"%s\"\n"
+	    "zone:\n  - domain: example.test\n    file: \"%s/new.zone\"\n"
+	    "    zonefile-sync: -1\n    journal-content: none\n", lab->dir,
+	    lab->dir, lab->dir);
+	lab_file(lab, "knot.conf", text);
+	snprintf(text, sizeof(text), "server:\n  ip-address: 127.0.0.32\n"
+	    "  username: \"\"\n  zonesdir: \"%s\"\n  pidfile: \"\"\n"
+	    "  xfrdfile: \"\"\n  xfrdir: \"%s\"\n  zonelistfile: "
+	    "\"%s/zone.list\"\n  server-count: 1\nremote-control:\n"
+	    "  control-enable: no\nzone:\n  name: example.test\n"
+	    "  zonefile: \"%s/new.zone\"\n", lab->dir, lab->dir, lab->dir,
+	    lab->dir);
+	lab_file(lab, "nsd.conf", text);
+	lab_start(lab, k, "knot.log");
+	lab_start(lab, n, "nsd.log");
+	lab_wait_dns("127.0.0.31");
+	lab_wait_dns("127.0.0.32");
+}
+
+/* The same zone on three kinds of server, one way to read them all. */
+static void
+test_other_servers(void **state)
+{
+	static const char *const servers[] = { "127.0.0.11", "127.0.0.31",
+		"127.0.0.32", NULL };
+	struct pl_verify_settings set = { .servers = servers,
+		.resolvers = resolvers };
+	struct pl_check c = lab_check(PL_LOOK_ONCE, PL_TXT,
+	    "_acme-challenge.example.test", "example.test", "two");
+	struct lab_result r = { .finals = 0 };
+
+	if (*state == NULL || access("/usr/sbin/knotd", X_OK) != 0 ||
+	    access("/usr/sbin/nsd", X_OK) != 0)
+		skip();
+	other_servers_start(*state);
+	lab_look(&r, &set, &c);
+	assert_true(r.last[0].visible);
+	assert_int_equal(r.last[0].n, 3);
+	c.value = "three";
+	c.value_len = 5;
+	lab_look(&r, &set, &c);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(r.last[0].verdicts[i].answer, PL_ANS_ABSENT);
+	/* An alias, a DNAME and a delegation lead out of their zone. */
+	c.record = "_acme-challenge.www.example.test";
+	c.value = "aliased";
+	c.value_len = 7;
+	lab_look(&r, &set, &c);
+	assert_true(r.last[0].visible);
+	assert_string_equal(r.last[0].zone, "other.test");
+	c.record = "_acme-challenge.x.dn.example.test";
+	c.value = "by dname";
+	c.value_len = 8;
+	lab_look(&r, &set, &c);
+	assert_true(r.last[0].visible);
+	c.record = "_acme-challenge.sub.example.test";
+	c.value = "deep";
+	c.value_len = 4;
+	lab_look(&r, &set, &c);
+	assert_true(r.last[0].visible);
+	c.look = PL_LOOK_WHERE;
+	c.record = "_acme-challenge.example.test";
+	lab_look(&r, &set, &c);
+	assert_string_equal(r.last[0].zone, "example.test");
 	lab_result_clear(&r);
 }
 
@@ -425,6 +504,7 @@ main(void)
 		cmocka_unit_test(test_until_deadline),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_free_under_way),
+		cmocka_unit_test(test_other_servers),
 		cmocka_unit_test(test_resolver_not_poisoned),
 	};
 

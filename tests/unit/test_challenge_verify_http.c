@@ -103,6 +103,35 @@ serve_one(int fd, const char *req, const char *own)
 		say_body(fd, "404 Not Found", "no");
 }
 
+/* RFC 8484: the message is the body; named is asked for the answer. */
+static void
+serve_doh(int fd, const char *req, size_t n)
+{
+	const char *body = memmem(req, n, "\r\n\r\n", 4);
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_port = htons(53) };
+	int dns = socket(AF_INET, SOCK_DGRAM, 0);
+	char a[4096], head[256];
+	size_t len = body != NULL ? n - (size_t)(body + 4 - req) : 0;
+	ssize_t got;
+	int hn;
+
+	if (len < 12 || strcasestr(req,
+	    "content-type: application/dns-message") == NULL) {
+		say_body(fd, "415 Unsupported", "");
+		return;
+	}
+	inet_pton(AF_INET, "127.0.0.1", &sa.sin_addr);
+	if (sendto(dns, body + 4, len, 0, (struct sockaddr *)&sa,
+	    sizeof(sa)) < 0 || (got = recv(dns, a, sizeof(a), 0)) < 12)
+		return;
+	hn = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Type: "
+	    "application/dns-message\r\nContent-Length: %zd\r\n"
+	    "Connection: close\r\n\r\n", got);
+	(void)!write(fd, head, (size_t)hn);
+	(void)!write(fd, a, (size_t)got);
+}
+
 static void
 web_start(struct lab *lab, const char *addr)
 {
@@ -124,7 +153,7 @@ web_start(struct lab *lab, const char *addr)
 	}
 	signal(SIGCHLD, SIG_IGN);
 	for (;;) {
-		char req[4096];
+		char req[4096] = "";
 		int c = accept(fd, NULL, NULL);
 		ssize_t n;
 
@@ -133,7 +162,10 @@ web_start(struct lab *lab, const char *addr)
 		if (fork() == 0) {
 			n = read(c, req, sizeof(req) - 1);
 			req[n > 0 ? n : 0] = '\0';
-			serve_one(c, req, addr);
+			if (strncmp(req, "POST /dns-query ", 16) == 0)
+				serve_doh(c, req, (size_t)n);
+			else
+				serve_one(c, req, addr);
 			shutdown(c, SHUT_WR);
 			_exit(0);
 		}
@@ -372,6 +404,38 @@ test_deadline(void **state)
 	lab_result_clear(&r);
 }
 
+static void
+test_doh(void **state)
+{
+	static const char *const doh[] = { "http://127.0.0.80/dns-query",
+		NULL };
+	static const char *const broken[] = { "http://127.0.0.80/none",
+		NULL };
+	static const char *const open[] = { "http://192.0.2.1/dns-query",
+		NULL };
+	struct pl_verify_settings set = { .resolvers = doh,
+		.site_local = true };
+	struct pl_check c = lab_check(PL_LOOK_ONCE, PL_FILE, ACME "good",
+	    "site.test", "token.thumb");
+	struct lab_result r = { .finals = 0 };
+	struct pl_verifier *v;
+	struct pl_err err;
+
+	if (*state == NULL)
+		skip();
+	lab_look(&r, &set, &c);
+	assert_true(r.last[0].visible);
+	assert_int_equal(r.last[0].n, 2);
+	set.resolvers = broken;
+	lab_look(&r, &set, &c);
+	assert_int_equal(r.last[0].code, PL_ENET);
+	set.resolvers = open;
+	assert_int_equal(pl_verifier_new(&v, &set, lab_found, &r, &err),
+	    PL_EINVAL);
+	assert_non_null(strstr(err.text, "https is needed"));
+	lab_result_clear(&r);
+}
+
 /* More files than fetches at once, and some of them given up. */
 static void
 test_many(void **state)
@@ -464,6 +528,7 @@ main(void)
 		cmocka_unit_test(test_not_local),
 		cmocka_unit_test(test_given),
 		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_doh),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_urls),

@@ -377,6 +377,43 @@ test_preflight(void **state)
 	lab_result_clear(&r);
 }
 
+/* Resolvers that say nothing hold up what is advice, to the deadline only. */
+static void
+test_late(void **state)
+{
+	static const char *const servers[] = { "127.0.0.11", NULL };
+	static const char *const silent[] = { "127.0.0.98", NULL };
+	struct pl_verify_settings set = { .servers = servers,
+		.resolvers = silent, .caa = "warn", .dnssec = "warn" };
+	struct pl_check c = lab_check(PL_LOOK_UNTIL, PL_TXT,
+	    "_acme-challenge.plain.test", "plain.test", "one");
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_port = htons(53) };
+	struct lab_result r = { .finals = 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (*state == NULL)
+		skip();
+	inet_pton(AF_INET, silent[0], &sa.sin_addr);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	c.ca = "sectigo.com";
+	c.timeout_ms = 700;
+	lab_look(&r, &set, &c);
+	assert_true(r.last[0].visible);
+	assert_int_equal(finding(&r, "caa", "in time"), PL_MARK_WARN);
+	set.caa = "require";
+	lab_look(&r, &set, &c);
+	assert_false(r.last[0].visible);
+	assert_int_equal(r.last[0].code, PL_ENET);
+	set.caa = "off";
+	set.dnssec = "require";
+	set.trust_anchor = "/usr/share/dns/root.key";
+	lab_look(&r, &set, &c);
+	assert_false(r.last[0].visible);
+	close(fd);
+	lab_result_clear(&r);
+}
+
 static void
 test_settings(void **state)
 {
@@ -424,6 +461,7 @@ main(void)
 		cmocka_unit_test(test_alias_ends),
 		cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_preflight),
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_no_anchor),
 	};

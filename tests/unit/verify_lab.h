@@ -52,8 +52,9 @@ lab_run(const char *const *argv)
 static inline void
 lab_address(const char *addr)
 {
+	/* IPv6 would keep an address back while it looks for duplicates. */
 	const char *argv[] = { "/sbin/ip", "addr", "add", addr, "dev", "lo",
-		NULL };
+		strchr(addr, ':') != NULL ? "nodad" : NULL, NULL };
 
 	assert_true(lab_run(argv));
 }
