@@ -409,20 +409,40 @@ fill_ask(struct pl_order_ask *a, struct pl_wish *w, unsigned months,
 		.unique = w->unique, .renews = renews };
 }
 
+/* A list that no error's text would hold, as an error all the same. */
+static int
+say_missing(const struct pl_shop *s, const char *code, const char *missing)
+{
+	struct pl_buf text;
+	json_t *j, *e;
+
+	pl_buf_init(&text, 4 * PL_LIM_LINE);
+	pl_buf_addf(&text, "%s: an order needs also: %s (--contact FILE.json;"
+	    " ApproverEmail: --approver-email)", code, missing);
+	fprintf(stderr, "placard: %s\n", text.data);
+	if (s->cli->json) {
+		j = pl_json_object();
+		e = pl_json_object();
+		pl_json_sets(e, "code", pl_code_name(PL_EINVAL));
+		pl_json_sets(e, "text", text.data);
+		pl_json_setb(e, "retry", false);
+		pl_json_set(j, "error", e);
+		pl_cli_print_json(j);
+	}
+	pl_buf_clear(&text);
+	return PL_USAGE;
+}
+
 /* What the request lacks, told before anything is sent. */
 static int
 tell_missing(struct pl_shop *s, struct pl_wish *w, const json_t *body)
 {
 	struct pl_buf missing;
-	struct pl_err err;
 	int status = -1;
 
 	pl_buf_init(&missing, PL_LIM_LINE);
-	pl_err_clear(&err);
-	if (pl_product_check(&w->product, body, &missing, &err) != PL_OK)
-		status = pl_cli_usage(s->cli, "%s: an order needs also: %s "
-		    "(--contact FILE.json; ApproverEmail: --approver-email)",
-		    w->product.code, missing.data);
+	if (pl_product_check(&w->product, body, &missing, NULL) != PL_OK)
+		status = say_missing(s, w->product.code, missing.data);
 	pl_buf_clear(&missing);
 	return status;
 }
