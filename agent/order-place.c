@@ -279,6 +279,7 @@ respell(struct pl_order_run *r)
 		free(r->o.request);
 		r->o.request = pl_json_text(request);
 		r->o.sent = 0;
+		r->o.tries = 0;
 	}
 	pl_json_free(request);
 	return plain;
