@@ -135,6 +135,8 @@ int pl_cmd_csr(struct pl_cli *cli);
 int pl_cmd_derive(struct pl_cli *cli);
 /* cmd-product.c */
 int pl_cmd_product(struct pl_cli *cli);
+/* cmd-order.c */
+int pl_cmd_order(struct pl_cli *cli);
 
 /* cmd-job.c */
 int pl_cmd_job(struct pl_cli *cli);

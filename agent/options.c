@@ -20,10 +20,14 @@ enum opt {
 	OPT_OWN, OPT_CN, OPT_SAN, OPT_KEY, OPT_KEY_OUT, OPT_KEY_PASS, OPT_OUT,
 	OPT_ORGANIZATION, OPT_UNIT, OPT_LOCALITY, OPT_STATE, OPT_COUNTRY,
 	OPT_EMAIL, OPT_CSR, OPT_UNIQUE, OPT_VENDOR, OPT_VALIDATION,
-	OPT_CONTROLLER
+	OPT_CONTROLLER, OPT_PRODUCT, OPT_DCV, OPT_APPROVER, OPT_MONTHS,
+	OPT_DAYS, OPT_CONTACT, OPT_SERVERS, OPT_SERVER_TYPE, OPT_WAIT,
+	OPT_EXPIRING, OPT_FULL, OPT_REASON, OPT_ADD_SAN, OPT_REMOVE_SAN
 };
 
 #define DATA PL_TAKES_CHALLENGE | PL_TAKES_BRIEF
+/* Of the command order, whose own help explains them. */
+#define ORDER PL_TAKES_ORDER | PL_TAKES_BRIEF
 
 struct opt_desc {
 	int id;
@@ -117,6 +121,27 @@ static const struct opt_desc options[] = {
 	    "DV, OV, EV, CODE_SIGNING, CLIENT, ..." },
 	{ OPT_CONTROLLER, 0, "controller", "NAME", PL_TAKES_CONTROLLER,
 	    "which one, where several are configured" },
+	{ OPT_PRODUCT, 0, "product", "CODE", ORDER, NULL },
+	{ OPT_CSR, 0, "csr", "FILE", ORDER, NULL },
+	{ OPT_DCV, 0, "dcv", "[NAME=]METHOD", ORDER, NULL },
+	{ OPT_SAN, 0, "san", "NAME", ORDER, NULL },
+	{ OPT_ADD_SAN, 0, "add-san", "NAME", ORDER, NULL },
+	{ OPT_REMOVE_SAN, 0, "remove-san", "NAME", ORDER, NULL },
+	{ OPT_APPROVER, 0, "approver-email", "ADDRESS", ORDER, NULL },
+	{ OPT_EMAIL, 0, "email", "ADDRESS", ORDER, NULL },
+	{ OPT_DOMAIN, 0, "domain", "NAME", ORDER, NULL },
+	{ OPT_MONTHS, 0, "months", "N", ORDER, NULL },
+	{ OPT_DAYS, 0, "days", "N", ORDER, NULL },
+	{ OPT_CONTACT, 0, "contact", "FILE", ORDER, NULL },
+	{ OPT_SERVERS, 0, "servers", "N", ORDER, NULL },
+	{ OPT_SERVER_TYPE, 0, "server-type", "TYPE", ORDER, NULL },
+	{ OPT_STATE, 0, "state", "STATE", ORDER, NULL },
+	{ OPT_EXPIRING, 0, "expiring", "DAYS", ORDER, NULL },
+	{ OPT_REASON, 0, "reason", "TEXT", ORDER, NULL },
+	{ OPT_OUT, 0, "out", "DIR", ORDER, NULL },
+	{ OPT_FULL, 0, "full", NULL, ORDER, NULL },
+	{ OPT_WAIT, 0, "wait", NULL, ORDER, NULL },
+	{ OPT_DRY_RUN, 0, "dry-run", NULL, ORDER, NULL },
 	{ OPT_CONFIG, 'c', "config", "FILE", 0, "configuration file" },
 	{ OPT_JSON, 0, "json", NULL, 0, "results and errors as JSON" },
 	{ OPT_QUIET, 'q', "quiet", NULL, 0, "say less" },
@@ -356,6 +381,7 @@ take_own(struct pl_cli *cli, int id, const char *arg)
 		    sizeof(*cli->own));
 		cli->own[cli->nown].name = options[i].name;
 		cli->own[cli->nown++].value = arg != NULL ? arg : "";
+		break;	/* commands share options, under one name */
 	}
 	return -1;
 }
