@@ -5,7 +5,7 @@
  * The life of the service's jobs: active, held, removing, done.  A step is in
  * the journal before it is taken, so that work_load finds it again.
  */
-#include "daemon.h"
+#include "daemon.h"	/* house: allow length */
 
 #include <stdlib.h>
 #include <string.h>

@@ -99,6 +99,9 @@ bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
 void pl_ctls_free(struct pl_engine *e);
 
 /* batch.c */
+/* Lends a worker of the account; false: err says why, or all are busy. */
+bool pl_acct_worker(struct pl_acct *a, struct pl_worker **w,
+    struct pl_err *err);
 void pl_engine_dispatch(void *engine);
 void pl_engine_kick(struct pl_engine *e, int64_t ms);
 

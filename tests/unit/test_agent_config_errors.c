@@ -67,11 +67,11 @@ accounts(void **state)
 {
 	static const char *const cases[][5] = {
 		{ "account a { }", "1: provider: missing in account \"a\"; "
-		    "known are file, rfc2136" },
+		    "known are acme-dns, azure" },
 		{ "account a { provider = fil }", "1: provider: unknown; did "
-		    "you mean \"file\"? known are file, rfc2136" },
+		    "you mean \"file\"? known are acme-dns, azure" },
 		{ "account a { provider = zonebook2 }",
-		    "1: provider: unknown; known are file, rfc2136" },
+		    "1: provider: unknown; known are acme-dns, azure" },
 		{ "account a { provider = { file } }",
 		    "1: provider: unknown" },
 		{ "account a {\n provider = file\n}", "1: root: missing in "
