@@ -81,7 +81,7 @@ accounts(void **state)
 		    "\"mode\"?" },
 		{ "account a { provider = file root = /srv\nserver = x }",
 		    "2: server: provider file has no such option; it takes "
-		    "root, mode, owner, group, enabled, ttl" },
+		    "root, mode, owner, group, web-config, enabled, ttl" },
 		{ "account a { provider = rfc2136 server = x key-name = k\n"
 		    "key-secret-flie = x key-secret-file = /y }",
 		    "2: key-secret-flie: provider rfc2136 has no such option; "
