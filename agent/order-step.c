@@ -135,6 +135,9 @@ on_rechecked(struct pl_order_run *r)
 		if (c->err.code != PL_OK && failed++ == 0)
 			pl_run_event(r, "recheck", c->err.text);
 	}
+	/* Only now: who is killed before asks again. */
+	if (failed < r->ncalls)
+		r->o.rechecked = pl_wall_ms();
 	pl_run_step(r, PL_STEP_POLL, failed == 0 ? "rechecked" : NULL,
 	    "the CA was asked to look");
 }
@@ -181,11 +184,11 @@ pl_run_recheck(struct pl_order_run *r)
 	calls = pl_array(r->o.nchallenges + 1, sizeof(*calls));
 	for (size_t i = 0; i < r->o.nchallenges; i++)
 		n += recheck_call(r, &calls[n], &r->o.challenges[i]);
-	r->o.rechecked = pl_wall_ms();
 	if (n == 0) {
 		free(calls);
+		r->o.rechecked = pl_wall_ms();
 		pl_run_step(r, PL_STEP_POLL, NULL, NULL);
-	} else if (pl_run_save(r))
+	} else
 		pl_run_calls(r, calls, n, on_rechecked);
 }
 
@@ -248,8 +251,10 @@ have_certificate(struct pl_order_run *r)
 static void
 wait_more(struct pl_order_run *r)
 {
-	bool recheck = !is_sectigo(&r->o) && pl_life_open(&r->o) > 0 &&
-	    pl_wall_ms() - r->o.rechecked >= RECHECK_MS;
+	bool sectigo = is_sectigo(&r->o);
+	bool recheck = pl_life_open(&r->o) > 0 && (sectigo ?
+	    r->o.rechecked == 0 && r->tries > 1 :
+	    pl_wall_ms() - r->o.rechecked >= RECHECK_MS);
 
 	if (r->drive == PL_DRIVE_ROUND) {
 		if (pl_run_save(r))
