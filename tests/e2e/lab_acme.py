@@ -249,8 +249,10 @@ class World:
                     os.access(path, os.X_OK)):
                 shutil.copy2(path, self.inside(f"{LIBEXEC}/{name}"))
         for tool in TOOLS:
-            os.symlink("/usr/bin/placard",
-                       self.inside(f"{LIBEXEC}/hook-{tool}"))
+            link = f"{LIBEXEC}/hook-{tool}"
+            self.ns.run("ln", "-sf", "/usr/bin/placard", link)
+        # Only in the copy: the host may have a placard of its own.
+        self.ns.run("rm", "-rf", "/etc/placard", "/var/lib/placard")
         os.makedirs(self.inside("/etc/placard"), mode=0o755)
         os.makedirs(self.inside("/var/lib/placard"), mode=0o700)
         self.placard = Placard(self.path("placard"), ns=self.ns)
