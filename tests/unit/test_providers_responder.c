@@ -204,6 +204,44 @@ test_dns(void **state PL_UNUSED)
 	pl_provider_responder.close(b.self);
 }
 
+static int
+by_size(const void *a, const void *b)
+{
+	int64_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x > y) - (x < y);
+}
+
+/* From apply to an answer that has the value; tests/bench asks how long. */
+static void
+test_latency(void **state PL_UNUSED)
+{
+	const char *text = getenv("RESPONDER_LATENCY");
+	struct bed b = bed_open("0");
+	int64_t n = 20, *us, start;
+	char name[64];
+
+	if (text != NULL)
+		pl_int_parse(&n, text, 1, 100000, NULL);
+	us = pl_array((size_t)n, sizeof(*us));
+	for (int64_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "_acme-challenge.n%d." ZONE,
+		    (int)i);
+		start = pl_mono_us();
+		change(&b, PL_ADD, PL_TXT, name, "value", PL_OK);
+		assert_int_equal(dns_texts(&b, SOCK_DGRAM, name), 1);
+		us[i] = pl_mono_us() - start;
+	}
+	qsort(us, (size_t)n, sizeof(*us), by_size);
+	if (text != NULL)
+		printf("latency us: %d, %d, %d\n", (int)us[n / 2],
+		    (int)us[n * 99 / 100], (int)us[n - 1]);
+	free(us);
+	pl_provider_responder.close(b.self);
+}
+
 static void
 test_alias(void **state PL_UNUSED)
 {
@@ -342,6 +380,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dns),
+		cmocka_unit_test(test_latency),
 		cmocka_unit_test(test_alias),
 		cmocka_unit_test(test_scope),
 		cmocka_unit_test(test_web),
