@@ -426,6 +426,9 @@ take_looks(struct batch *b, const struct pl_outcome *out,
 
 		if (out[i].code == PL_OK) {
 			t->row.was = out[i].was;
+			/* What is about to be made; an earlier try's stays. */
+			if (t->row.handle == NULL && out[i].handle[0] != '\0')
+				t->row.handle = pl_strdup(out[i].handle);
 			b->sent[m++] = t;
 		} else if (out[i].code == PL_ECONFLICT &&
 		    out[i].alias[0] != '\0') {
@@ -803,6 +806,68 @@ pl_engine_test(struct pl_engine *e, const struct pl_account *account,
 		code = test_call(e, w, &t, PL_MSG_APPLY, PL_MSG_APPLIED,
 		    t.scope, account->timeout_ms, err);
 	memcpy(scope, t.scope, PL_NAME_MAX);
+	if (code == PL_OK)
+		pl_worker_release(w);
+	return code;
+}
+
+/* ---- host keys ------------------------------------------------------------------------ */
+
+struct probe {
+	struct test t;
+	struct pl_buf *text;
+};
+
+static void
+probe_done(void *arg, struct pl_frame *f, const struct pl_err *err)
+{
+	struct probe *p = arg;
+	const char *s;
+
+	p->t.done = true;
+	if (f == NULL) {
+		p->t.err = *err;
+		return;
+	}
+	if (pl_get_u32(&f->body) != p->t.call) {
+		pl_fail(&p->t.err, PL_EPROTO, "worker's answer makes no sense");
+		return;
+	}
+	pl_get_err(&f->body, &p->t.err);
+	s = pl_get_str(&f->body);
+	if (f->body.bad || s == NULL)
+		pl_fail(&p->t.err, PL_EPROTO, "worker's answer makes no sense");
+	else
+		pl_buf_adds(p->text, s);
+}
+
+enum pl_code
+pl_engine_host_keys(struct pl_engine *e, const struct pl_account *account,
+    struct pl_buf *text, struct pl_err *err)
+{
+	struct probe p = { .text = text };
+	enum pl_code code = PL_OK;
+	struct pl_worker *w;
+	struct pl_buf body;
+
+	if (!get_worker(pl_acct_of(e, account), &w, err)) {
+		if (err->code == PL_OK)
+			pl_fail(err, PL_ELIMIT, "all workers are busy");
+		return err->code;
+	}
+	p.t.call = pl_worker_next_call(w);
+	pl_buf_init(&body, PL_LIM_FRAME);
+	pl_put_u32(&body, p.t.call);
+	pl_put_u32(&body, (uint32_t)account->timeout_ms);
+	pl_worker_call(w, PL_MSG_PROBE, &body, PL_MSG_PROBED,
+	    account->timeout_ms, probe_done, &p);
+	pl_buf_clear(&body);
+	while (code == PL_OK && !p.t.done)
+		code = pl_loop_turn(e->loop, err);
+	if (code == PL_OK && p.t.err.code != PL_OK) {
+		*err = p.t.err;
+		code = p.t.err.code;
+	}
 	if (code == PL_OK)
 		pl_worker_release(w);
 	return code;

@@ -7,6 +7,8 @@
 
 #include "agent.h"
 
+struct pl_session;
+
 /* What the command line said. */
 struct pl_cli {
 	const char *config;
@@ -30,8 +32,13 @@ struct pl_cli {
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, write, create;
+	bool all, write, host_key, create;
 	const char *ca, *account_uri;
+
+	struct pl_cli_own {		/* options of single commands, as they came */
+		const char *name, *value;	/* value "" where it takes none */
+	} *own;
+	size_t nown;
 
 	char **args;			/* words behind the options */
 	int nargs;
@@ -45,10 +52,19 @@ struct pl_cli {
 #define PL_TAKES_PUBLISH	0x4	/* -a --ttl --dry-run */
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
-#define PL_TAKES_TOP	0x20	/* --version */
-#define PL_TAKES_CHECK	0x80	/* --account-uri --write */
-#define PL_TAKES_CREATE	0x100	/* delegate: -a --ttl --create */
-#define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
+#define PL_TAKES_TOP		0x20	/* --version */
+#define PL_TAKES_BRIEF		0x40	/* in help: named, not explained */
+#define PL_TAKES_CHECK		0x80	/* --account-uri --write */
+#define PL_TAKES_SEE		0x100	/* --ca */
+#define PL_TAKES_WORDS		0x200	/* options end at the first word */
+#define PL_TAKES_HOST_KEY	0x400	/* --host-key */
+#define PL_TAKES_CREATE		0x800	/* delegate: -a --ttl --create */
+/* What these commands take is in pl_cli.own: see pl_cli_opt. */
+#define PL_TAKES_CSR	0x1000
+#define PL_TAKES_DERIVE	0x2000
+#define PL_TAKES_PRODUCT	0x4000
+#define PL_TAKES_CONTROLLER	0x8000	/* --controller */
+#define PL_TAKES_ORDER	0x10000
 
 struct pl_command {
 	const char *name;
@@ -68,6 +84,11 @@ int pl_cli_globals(struct pl_cli *cli, int *argc, char ***argv);
 void pl_cli_clear(struct pl_cli *cli);
 void pl_cli_help(const struct pl_command *cmd);
 void pl_cli_top_help(void);	/* placard.c: all commands */
+/* The last value of an option of its own (without dashes), or NULL. */
+const char *pl_cli_opt(const struct pl_cli *cli, const char *name);
+/* All its values in their order; gives the array (free), NULL-terminated. */
+const char **pl_cli_opts(const struct pl_cli *cli, const char *name,
+    size_t *n);
 /* Says an error on standard error (and as JSON where asked) and gives the
  * exit status of its code. */
 int pl_cli_fail(const struct pl_cli *cli, const struct pl_err *err);
@@ -94,11 +115,24 @@ int pl_cmd_cleanup(struct pl_cli *cli);
 int pl_cmd_list(struct pl_cli *cli);
 /* cmd-check.c */
 int pl_cmd_check(struct pl_cli *cli);
+/* Removes these values, by the journal where it knows them; a status. */
+int pl_session_cleanup(struct pl_session *s, struct pl_job *jobs, size_t n);
+/* Works until the removals are done, and reports them; a status. */
+int pl_session_finish(struct pl_session *s, struct pl_job_run *const *runs,
+    size_t n);
+/* cmd-hook.c */
+int pl_cmd_hook(struct pl_cli *cli);
 /* cmd-delegate.c */
 int pl_cmd_delegate(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);
+
+/* cmd-csr.c */
+int pl_cmd_csr(struct pl_cli *cli);
+int pl_cmd_derive(struct pl_cli *cli);
+/* cmd-product.c */
+int pl_cmd_product(struct pl_cli *cli);
 
 /* session.c: an engine with signals and progress around it. */
 struct pl_session {

@@ -138,6 +138,7 @@ pl_engine_free(struct pl_engine *e)
 		return;
 	pl_engine_flush(e);
 	pl_pool_free(e->pool);
+	pl_ctls_free(e);
 	pl_loop_free(e->loop);
 	for (size_t i = 0; e->accts != NULL && i < e->o.config->naccounts; i++)
 		acct_clear(&e->accts[i]);

@@ -45,6 +45,8 @@ struct pl_engine {
 	int64_t kick_at;
 	struct pl_err fatal;		/* the journal failed */
 
+	struct pl_ctl *ctls;		/* controllers that were called */
+
 	struct pl_worker *checker;
 	unsigned checker_deaths;
 	struct pl_task **looks;		/* by check id */
@@ -77,6 +79,9 @@ void pl_task_rest(struct pl_task *t);		/* nothing more to do for it */
 bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
     const struct pl_err *err);
 void pl_engine_flush(void *engine);
+
+/* controller.c: after the pool is gone. */
+void pl_ctls_free(struct pl_engine *e);
 
 /* batch.c */
 void pl_engine_dispatch(void *engine);

@@ -41,7 +41,7 @@ target_init(struct pl_target *g, struct pl_task *t,
 {
 	/* A standing alias goes where it was asked for. */
 	*g = (struct pl_target){ .task = t, .account = a,
-		.follow = a->follow &&
+		.follow = a->follow && (a->desc->flags & PL_P_STAY) == 0 &&
 		!(t->ch->standing && t->ch->kind == PL_CNAME) };
 	g->name = pl_strdup(t->ch->record);
 }
@@ -115,7 +115,8 @@ find_accounts(struct pl_engine *e, struct pl_task *t, struct pl_err *err)
 		if (code != PL_OK)
 			return code;
 		target_init(&t->targets[t->n], t, a);
-		if (r != NULL && r->follow != -1)
+		if (r != NULL && r->follow != -1 &&
+		    (a->desc->flags & PL_P_STAY) == 0)
 			t->targets[t->n].follow = r->follow != 0;
 		t->n++;
 	}
@@ -144,6 +145,9 @@ fill_row(struct pl_engine *e, struct pl_target *g)
 	r->apex = ch->method == PL_DNS_TXT_TOKEN;
 	r->standing = ch->standing;
 	r->created = pl_wall_ms();
+	if ((g->account->desc->flags & PL_P_SOURCE) != 0)
+		r->handle = pl_strdup(ch->kind == PL_FILE ? ch->domain :
+		    ch->key_authorization);
 }
 
 /* Does somebody have to find out first where its aliases lead? */
@@ -203,18 +207,6 @@ pl_engine_present(struct pl_engine *e, struct pl_job *job,
 
 	for (size_t i = 0; i < run->job.n; i++)
 		task_start(e, &run->tasks[i], false);
-	return run;
-}
-
-struct pl_job_run *
-pl_engine_remove_named(struct pl_engine *e, struct pl_job *job,
-    int64_t timeout_ms)
-{
-	struct pl_job_run *run = run_new(e, job, timeout_ms);
-
-	run->removing = true;
-	for (size_t i = 0; i < run->job.n; i++)
-		task_start(e, &run->tasks[i], true);
 	return run;
 }
 
@@ -290,9 +282,8 @@ pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
 	}
 }
 
-/* A challenge as far as a journal row remembers it. */
-static void
-challenge_of_row(struct pl_challenge *ch, const struct pl_row *r)
+void
+pl_row_challenge(struct pl_challenge *ch, const struct pl_row *r)
 {
 	*ch = (struct pl_challenge){ .kind = r->kind,
 		.standing = r->standing };
@@ -307,53 +298,106 @@ challenge_of_row(struct pl_challenge *ch, const struct pl_row *r)
 	ch->value_len = r->value_len;
 }
 
-static void
-start_row(struct pl_engine *e, struct pl_task *t, struct pl_row *row)
+/* The target that a row of the journal stands for; keeps the row.  False:
+ * its account is no more. */
+static bool
+row_target(struct pl_engine *e, struct pl_task *t, struct pl_row *row,
+    struct pl_err *err)
 {
 	const struct pl_account *a = pl_config_account(e->o.config,
 	    row->account);
 	struct pl_target *g;
-	struct pl_err err;
 
-	t->removing = true;
-	t->state = row->state == PL_ROW_VISIBLE ? PL_VISIBLE : PL_PUBLISHED;
-	t->published = row->published;
-	t->visible = row->visible;
-	t->targets = pl_array(1, sizeof(*t->targets));
 	if (a == NULL) {
-		pl_fail(&err, PL_EINVAL, "%s: account %s, which published it, "
+		pl_fail(err, PL_EINVAL, "%s: account %s, which published it, "
 		    "is not in the configuration", row->record, row->account);
 		pl_row_clear(row);
-		pl_task_fail(t, &err);
-		pl_task_rest(t);
-		return;
+		return false;
 	}
-	g = &t->targets[0];
-	t->n = 1;
+	g = &t->targets[t->n++];
 	*g = (struct pl_target){ .task = t, .account = a, .row = *row,
 		.removing = true, .maybe = true };
 	*row = (struct pl_row){ 0 };	/* transferred */
 	g->name = pl_strdup(g->row.name);
 	g->scope = pl_strdup(g->row.scope);
-	pl_target_ready(g);
+	return true;
+}
+
+/* Starts the removal of all rows of one challenge. */
+static void
+start_rows(struct pl_engine *e, struct pl_task *t, struct pl_row *rows,
+    size_t n)
+{
+	struct pl_err err;
+	bool lost = false;
+
+	t->removing = true;
+	t->state = PL_VISIBLE;
+	t->published = rows[0].published;
+	t->visible = rows[0].visible;
+	t->targets = pl_array(n, sizeof(*t->targets));
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].state != PL_ROW_VISIBLE)
+			t->state = PL_PUBLISHED;
+		if (!row_target(e, t, &rows[i], &err))
+			lost = true;
+	}
+	if (lost)
+		pl_task_fail(t, &err);
+	for (size_t k = 0; k < t->n; k++)
+		pl_target_ready(&t->targets[k]);
+	if (t->n == 0)
+		pl_task_rest(t);
 }
 
 struct pl_job_run *
 pl_engine_remove_rows(struct pl_engine *e, struct pl_row *rows, size_t n,
     int64_t timeout_ms)
 {
-	struct pl_job job = { .id = pl_strdup("cleanup"), .n = n };
+	struct pl_job job = { .n = n };
 	struct pl_job_run *run;
+	bool one = n > 0;
 
+	for (size_t i = 1; i < n; i++)
+		one = one && strcmp(rows[i].job, rows[0].job) == 0;
+	job.id = pl_strdup(one ? rows[0].job : "cleanup");
 	job.challenges = pl_array(n, sizeof(*job.challenges));
 	for (size_t i = 0; i < n; i++)
-		challenge_of_row(&job.challenges[i], &rows[i]);
+		pl_row_challenge(&job.challenges[i], &rows[i]);
 	run = run_new(e, &job, timeout_ms);
 	run->removing = true;
 	for (size_t i = 0; i < n; i++)
-		start_row(e, &run->tasks[i], &rows[i]);
+		start_rows(e, &run->tasks[i], &rows[i], 1);
 	free(rows);
 	return run;
+}
+
+struct pl_job_run *
+pl_engine_remove_known(struct pl_engine *e, struct pl_job *job,
+    struct pl_row *rows, const size_t *of, size_t n, int64_t timeout_ms)
+{
+	struct pl_job_run *run = run_new(e, job, timeout_ms);
+	size_t from = 0, to;
+
+	run->removing = true;
+	for (size_t i = 0; i < run->job.n; i++) {
+		for (to = from; to < n && of[to] == i; to++)
+			continue;
+		if (to > from)
+			start_rows(e, &run->tasks[i], &rows[from], to - from);
+		else
+			task_start(e, &run->tasks[i], true);
+		from = to;
+	}
+	free(rows);
+	return run;
+}
+
+struct pl_job_run *
+pl_engine_remove_named(struct pl_engine *e, struct pl_job *job,
+    int64_t timeout_ms)
+{
+	return pl_engine_remove_known(e, job, NULL, NULL, 0, timeout_ms);
 }
 
 /* ---- cancelling and working ---------------------------------------------------------- */

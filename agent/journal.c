@@ -395,6 +395,56 @@ save(struct pl_journal *j, struct pl_row *r, struct pl_err *err)
 	return r->id == 0 ? insert(j, r, err) : update(j, r, err);
 }
 
+/* Puts another number in front of a handle. */
+static void
+set_dirs(struct pl_row *r, int64_t dirs)
+{
+	struct pl_buf b;
+
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_addf(&b, "%d%s", (int)dirs,
+	    r->handle + strspn(r->handle, "0123456789"));
+	free(r->handle);
+	r->handle = pl_buf_take(&b);
+}
+
+/*
+ * The handle of a file begins with how many directories above it, from the
+ * deepest up, were not there before us.  Those that another file of ours was
+ * the reason for are this one's as well, so that whichever is the last to
+ * go takes them with it.
+ */
+static enum pl_code
+share_dirs(struct pl_journal *j, struct pl_row *r, struct pl_err *err)
+{
+	const char *slash = strrchr(r->name, '/');
+	int64_t dirs, most = 0;
+	struct pl_stmt *s;
+	enum pl_code code;
+	bool row;
+
+	if (r->kind != PL_FILE || r->handle == NULL || slash == NULL)
+		return PL_OK;
+	dirs = strtol(r->handle, NULL, 10);
+	code = pl_db_prepare(&s, j->db,
+	    "SELECT MAX(CAST(handle AS INTEGER)) FROM row WHERE account = ?1"
+	    " AND kind = ?2 AND handle IS NOT NULL AND state <> ?3"
+	    " AND (substr(name, 1, ?4) = substr(?5, 1, ?4) OR ?6 > 0)", err);
+	if (code != PL_OK)
+		return code;
+	pl_stmt_text(s, 1, r->account);
+	pl_stmt_int(s, 2, r->kind);
+	pl_stmt_int(s, 3, PL_ROW_LEFT);
+	pl_stmt_int(s, 4, slash - r->name + 1);
+	pl_stmt_text(s, 5, r->name);
+	pl_stmt_int(s, 6, dirs);
+	while ((code = pl_stmt_step(s, &row, err)) == PL_OK && row)
+		most = pl_col_int(s, 0);
+	if (code == PL_OK && most > dirs)
+		set_dirs(r, most);
+	return code;
+}
+
 /* ---- adding ---------------------------------------------------------------- */
 
 enum pl_code
@@ -428,6 +478,8 @@ pl_journal_claim(struct pl_journal *j, struct pl_row *r,
 		r->state = PL_ROW_INTENT;
 		if (nb.left)
 			code = forget_left(j, r, err);
+		if (code == PL_OK)
+			code = share_dirs(j, r, err);
 	}
 	if (code == PL_OK)
 		code = save(j, r, err);

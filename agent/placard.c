@@ -13,10 +13,11 @@ static const struct pl_command commands[] = {
 	{ "present", CHALLENGE,
 	    "Publishes, waits until it is visible, leaves it there.",
 	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK | PL_TAKES_PUBLISH |
-	    PL_TAKES_NO_WAIT, 0, 0, pl_cmd_present, NULL },
+	    PL_TAKES_NO_WAIT | PL_TAKES_SEE, 0, 0, pl_cmd_present, NULL },
 	{ "verify", CHALLENGE,
 	    "Is it visible?  Changes nothing and needs no credentials.",
-	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK, 0, 0, pl_cmd_verify,
+	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK | PL_TAKES_SEE, 0, 0,
+	    pl_cmd_verify,
 	    "One look, or with --timeout as many as it takes.\n" },
 	{ "cleanup", CHALLENGE
 	    " |\n    --job ID | --older-than AGE | --all",
@@ -25,21 +26,40 @@ static const struct pl_command commands[] = {
 	    PL_TAKES_JOURNAL, 0, 0, pl_cmd_cleanup, NULL },
 	{ "run", CHALLENGE " -- COMMAND ARG...",
 	    "Publishes, runs the command, always cleans up.",
-	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK | PL_TAKES_PUBLISH, 1, -1,
-	    pl_cmd_run, "Exits as the command did.\n" },
+	    PL_TAKES_CHALLENGE | PL_TAKES_LOOK | PL_TAKES_PUBLISH |
+	    PL_TAKES_SEE, 1, -1, pl_cmd_run, "Exits as the command did.\n" },
 	{ "list", "", "Shows what is published and not yet removed.", 0, 0, 0,
 	    pl_cmd_list, NULL },
 	{ "check", "NAME...",
 	    "Pre-flight: would a CA see it, and may the account write there?",
-	    PL_TAKES_LOOK | PL_TAKES_CHECK, 1, -1, pl_cmd_check, NULL },
+	    PL_TAKES_LOOK | PL_TAKES_CHECK | PL_TAKES_SEE, 1, -1,
+	    pl_cmd_check, NULL },
 	{ "delegate", "NAME...",
 	    "The lines that lead challenges to this host's responder.",
 	    PL_TAKES_LOOK | PL_TAKES_CREATE, 1, -1, pl_cmd_delegate, NULL },
 	{ "account", "list | show NAME | test NAME",
-	    "Shows accounts, or tries their credentials.", PL_TAKES_LOOK, 1, 2,
+	    "Shows accounts, or tries their credentials.",
+	    PL_TAKES_LOOK | PL_TAKES_HOST_KEY, 1, 2,
 	    pl_cmd_account, NULL },
+	{ "hook", "TOOL ARG...",
+	    "Serves as the hook of another ACME client.",
+	    PL_TAKES_LOOK | PL_TAKES_PUBLISH | PL_TAKES_NO_WAIT |
+	    PL_TAKES_WORDS, 1, -1, pl_cmd_hook,
+	    "TOOL is acme.sh, certbot, dehydrated, lego, mod_md or uacme; "
+	    "its arguments and\nenvironment follow: placard-hooks(7).\n" },
 	{ "provider", "list | show NAME", "Shows what providers there are.",
 	    0, 1, 2, pl_cmd_provider, NULL },
+	{ "derive", "--csr FILE [--unique TEXT] [NAME...]",
+	    "Shows the challenges that a Sectigo-style CSR hash gives.",
+	    PL_TAKES_DERIVE, 0, -1, pl_cmd_derive,
+	    "Without a NAME: for all names of the request.\n" },
+	{ "csr", "new OPTIONS | show FILE",
+	    "Makes a key and a certificate request, or reads one.",
+	    PL_TAKES_CSR, 1, 2, pl_cmd_csr, NULL },
+	{ "product", "list [--vendor V] [--validation L] | show CODE",
+	    "Shows what the store sells and what an order needs.",
+	    PL_TAKES_PRODUCT | PL_TAKES_CONTROLLER, 1, 2, pl_cmd_product,
+	    "With a controller, the store is asked for months and prices.\n" },
 };
 
 void
@@ -62,6 +82,30 @@ find(const char *name)
 			return &commands[i];
 	}
 	return NULL;
+}
+
+/*
+ * Tools that can be told a program but no arguments call us by a link:
+ * "hook-uacme" is "placard hook uacme".
+ */
+static char **
+as_hook(int *argc, char **argv, char *hook)
+{
+	const char *slash = strrchr(argv[0], '/');
+	const char *base = slash != NULL ? slash + 1 : argv[0];
+	char **words;
+
+	if (strncmp(base, hook, strlen(hook)) != 0)
+		return NULL;
+	words = pl_array((size_t)*argc + 3, sizeof(*words));
+	hook[strlen(hook) - 1] = '\0';
+	words[0] = argv[0];
+	words[1] = hook;
+	words[2] = argv[0] + (base - argv[0]) + strlen(hook) + 1;
+	for (int i = 1; i < *argc; i++)
+		words[i + 2] = argv[i];
+	*argc += 2;
+	return words;
 }
 
 static int
@@ -87,8 +131,15 @@ main(int argc, char **argv)
 {
 	struct pl_cli cli = { .older_ms = -1,
 		.log = { 2, PL_LOG_WARN, false, false, "placard" } };
+	char hook[] = "hook-";
+	char **words;
 	int status;
 
+	pl_process_harden(2);
+	words = argc > 0 ? as_hook(&argc, argv, hook) : NULL;
+	status = pl_cli_flush(dispatch(&cli, argc,
+	    words != NULL ? words : argv));
+	free(words);
 	cli.sockets = pl_process_sockets();
 	pl_process_harden(2 + cli.sockets);
 	status = pl_cli_flush(dispatch(&cli, argc, argv));

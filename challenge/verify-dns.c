@@ -165,7 +165,7 @@ seen_silence(struct check *c, struct seen *s, const struct reply *r)
 		    r->truncated ? "truncated by UDP, silent by TCP" : NULL);
 		break;
 	case Q_CLOSED:
-		seen_set(c, s, PL_ANS_ERROR, r->truncated ?
+		seen_set(c, s, PL_ANS_TIMEOUT, r->truncated ?
 		    "truncated by UDP, no connection by TCP" :
 		    "no connection: nothing answers at its port");
 		break;
@@ -174,7 +174,7 @@ seen_silence(struct check *c, struct seen *s, const struct reply *r)
 		    "no route from this host, left out");
 		break;
 	default:
-		seen_set(c, s, PL_ANS_ERROR,
+		seen_set(c, s, PL_ANS_TIMEOUT,
 		    "what it sends does not answer the question");
 	}
 }

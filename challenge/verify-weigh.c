@@ -364,9 +364,14 @@ dns_verdicts(const struct check *c, struct pl_sighting *s)
 		for (size_t k = 0; k < h->zone->n; k++)
 			verdict_add(s, h, k, h == last);
 	}
-	if (c->bogus != NULL) {
-		s->verdicts[s->n].server = pl_strdup("dnssec");
-		s->verdicts[s->n].address = pl_strdup(c->bogus);
-		s->verdicts[s->n++].answer = PL_ANS_BOGUS;
+	/* What every validator throws away is not present. */
+	for (size_t k = 0; c->bogus != NULL && c->forbidden && k < s->n; k++) {
+		struct pl_verdict *w = &s->verdicts[k];
+
+		if (w->answer != PL_ANS_PRESENT)
+			continue;
+		w->answer = PL_ANS_BOGUS;
+		free(w->note);
+		w->note = pl_strdup("DNSSEC");
 	}
 }

@@ -214,6 +214,17 @@ pl_json_parse_at(json_t **out, const char *text, size_t n, const char *what,
 }
 
 enum pl_code
+pl_json_parse_secret(json_t **out, const struct pl_secret *s,
+    const char *what, struct pl_err *err)
+{
+	enum pl_code rc = pl_json_parse(out, pl_secret_expose(s),
+	    pl_secret_len(s), what, NULL);
+
+	return rc == PL_OK ? PL_OK :
+	    pl_fail(err, PL_EINVAL, "%s: is not JSON", what);
+}
+
+enum pl_code
 pl_json_parse(json_t **out, const char *text, size_t n, const char *what,
     struct pl_err *err)
 {
@@ -285,6 +296,27 @@ json_utf8(const unsigned char *p, size_t n)
 	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
 		return 0;
 	return len;
+}
+
+enum pl_code
+pl_json_quote_secret(struct pl_buf *b, const struct pl_secret *s,
+    struct pl_err *err)
+{
+	const char *p = pl_secret_expose(s);
+	size_t i, n = pl_secret_len(s), len;
+
+	pl_buf_addc(b, '"');
+	for (i = 0; i < n; i += len) {
+		len = json_utf8((const unsigned char *)p + i, n - i);
+		if (len == 0 || (unsigned char)p[i] < ' ' || p[i] == 0x7f)
+			return pl_fail(err, PL_EINVAL, "not plain text in "
+			    "UTF-8");
+		if (p[i] == '"' || p[i] == '\\')
+			pl_buf_addc(b, '\\');
+		pl_buf_add(b, p + i, len);
+	}
+	pl_buf_addc(b, '"');
+	return PL_OK;
 }
 
 /* Appends s with U+FFFD for each octet that is not part of UTF-8. */

@@ -29,11 +29,18 @@ enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
 /* The same for a text that begins at this line (from 1) of `what`. */
 enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
     const char *what, unsigned line, struct pl_err *err);
+/* From a file of secrets: errors quote nothing of it. */
+enum pl_code pl_json_parse_secret(json_t **out, const struct pl_secret *s,
+    const char *what, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
 json_t *pl_json_share(json_t *j);			/* gives one more */
 char *pl_json_text(const json_t *j);			/* gives compact text */
 /* Appends the compact text. */
 void pl_json_dump(struct pl_buf *b, const json_t *j);
+/* Appends a secret as a JSON string; PL_EINVAL where it is not UTF-8 or has
+ * control characters. */
+enum pl_code pl_json_quote_secret(struct pl_buf *b,
+    const struct pl_secret *s, struct pl_err *err);
 
 json_t *pl_json_object(void);
 json_t *pl_json_array(void);
@@ -550,6 +557,66 @@ void pl_hmac_sum(struct pl_hmac *h, unsigned char out[64],
 /* Compares without telling by its time where the difference is. */
 bool pl_same_octets(const void *a, const void *b, size_t n);
 
+/* Keys, certificate requests and certificates. */
+#include "crypto-cert.h"
+
+/*
+ * A request to be signed with AWS Signature Version 4.  The headers are
+ * those to sign, in any order, and end with a NULL name: host and x-amz-date
+ * at least, and x-amz-security-token (whose value is a secret) for temporary
+ * keys.  The query is taken as it goes out; names and values are decoded and
+ * encoded again as the rules want them.
+ */
+struct pl_http_header;
+struct pl_sigv4 {
+	const char *method;
+	const char *path;	/* as it goes out; encoded once more, as all services but S3 want it */
+	const char *query;	/* without "?"; may be NULL */
+	const struct pl_http_header *headers;
+	const void *body;
+	size_t body_len;
+	const char *stamp;	/* "20150830T123600Z", as in x-amz-date */
+	const char *region, *service;
+	const struct pl_secret *secret;	/* the secret access key */
+	bool normalize;		/* fold "//", "/." and "/.." of the path: all services but S3 */
+};
+#define PL_SIGV4_STAMP 17
+void pl_sigv4_stamp(char out[PL_SIGV4_STAMP], int64_t seconds);
+/* The signature in hex; appends the signed names ("host;x-amz-date") to
+ * `names`, which may be NULL. */
+void pl_sigv4_sign(const struct pl_sigv4 *s, char signature[65],
+    struct pl_buf *names);
+/* Appends the value of the Authorization header. */
+void pl_sigv4_header(struct pl_buf *b, const struct pl_sigv4 *s,
+    const char *access_key);
+
+/* ---- xml.c: expat ----------------------------------------------------- */
+
+/* An element: its name without prefix, the text that stands directly in it,
+ * and the elements inside.  Attributes and comments are dropped. */
+struct pl_xml {
+	char *name;
+	char *text;		/* "" where there is none */
+	struct pl_xml *first;	/* the first inside */
+	struct pl_xml *next;	/* beside it, or NULL */
+};
+/*
+ * Parses one document (UTF-8).  PL_EPROTO, naming `what` and the line, where it is
+ * malformed, has a DOCTYPE, is over 16 deep, has over 10,000 elements or
+ * one with more than 64 KiB of text.  Gives the root; bound n before.
+ */
+enum pl_code pl_xml_parse(struct pl_xml **out, const char *text, size_t n,
+    const char *what, struct pl_err *err);
+void pl_xml_free(struct pl_xml *root);		/* whole; NULL is allowed */
+/* Lends the first element at a path below `at` ("Error/Code"), or NULL. */
+const struct pl_xml *pl_xml_get(const struct pl_xml *at, const char *path);
+/* Its text, or NULL where there is no such element. */
+const char *pl_xml_text(const struct pl_xml *at, const char *path);
+/* Lends the next one beside it that has the same name, or NULL. */
+const struct pl_xml *pl_xml_next(const struct pl_xml *at);
+/* Appends s with & < > and quotation marks as references. */
+void pl_xml_escape(struct pl_buf *b, const char *s);
+
 /* ---- http.c: libcurl, calls that carry a credential -------------------- */
 
 /*
@@ -565,17 +632,24 @@ struct pl_http_opts {
 	const char *endpoint;	/* scheme, host and port, no path */
 	const char *ca_file;	/* NULL: the system's */
 	int64_t timeout_ms;	/* of one call; 0: 60 s */
+	bool patient;		/* it may be silent for all of that time: no 10 s rule */
+	unsigned rate;		/* starts at most so many calls a second, a third more at once; 0: any */
 	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
 };
 enum pl_code pl_http_open(struct pl_http **out,
     const struct pl_http_opts *o, struct pl_err *err);
 void pl_http_close(struct pl_http *h);
+/* Where the calls that follow are logged; lent until the next one. */
+void pl_http_log(struct pl_http *h, const struct pl_log *log);
 
 struct pl_http_header {
 	const char *name;
 	const char *value;		/* or prefix for the secret: "Bearer " */
 	const struct pl_secret *secret;	/* or NULL */
 };
+/* What "Basic " needs (RFC 7617).  Gives. */
+struct pl_secret *pl_http_basic(const char *user,
+    const struct pl_secret *password);
 struct pl_http_req {
 	const char *method;		/* GET POST PUT PATCH DELETE */
 	const char *target;		/* path and query, already escaped: "/v1/zones?name=x" */
@@ -612,7 +686,7 @@ const char *pl_http_header_get(const struct pl_http_res *r,
     const char *name, char *out, size_t size);
 /* Appends s percent-encoded (RFC 3986 unreserved stay; `slash` keeps "/"). */
 void pl_url_escape(struct pl_buf *b, const char *s, bool slash);
-/* application/x-www-form-urlencoded: "&name=value". */
+/* application/x-www-form-urlencoded: "&name=value", the first without "&". */
 void pl_form_add(struct pl_buf *b, const char *name, const char *value);
 void pl_form_add_secret(struct pl_buf *b, const char *name,
     const struct pl_secret *secret);
@@ -625,5 +699,141 @@ enum pl_code pl_http_code(int status);
  */
 enum pl_code pl_http_same_host(struct pl_http *h, const char *url,
     struct pl_buf *target, struct pl_err *err);
+
+/* ---- known-hosts.c: no library ------------------------------------------ */
+
+/* What a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT") says of a
+ * host's key. */
+enum pl_known { PL_KNOWN_NOT, PL_KNOWN_SAME, PL_KNOWN_OTHER,
+	PL_KNOWN_REVOKED };
+struct pl_known_host {
+	const char *host;	/* as configured: name or address */
+	uint16_t port;
+	const void *key;	/* its blob; NULL: only collect the types */
+	size_t len;
+};
+/*
+ * Looks through the text: plain, wildcard, negated and hashed names,
+ * "[host]:port", @revoked; certificate authorities are passed over.  *line:
+ * where the verdict was found (0: nowhere).  types (may be NULL) gets the
+ * key types that the file has for the host, comma-separated, in file order.
+ * PL_KNOWN_OTHER: the host is there with another key of that type.
+ */
+enum pl_known pl_known_hosts(const char *text, size_t n,
+    const struct pl_known_host *h, unsigned *line, struct pl_buf *types);
+/* Appends the name as a line of such a file begins: "host", "[host]:2222". */
+void pl_known_name(struct pl_buf *b, const char *host, uint16_t port);
+
+/* ---- ssh.c: libssh2 ------------------------------------------------------ */
+
+/*
+ * A connection to one SSH server, host verified, user authenticated.  The
+ * addresses of the host are raced (RFC 8305); only strong algorithms are
+ * offered; the host's key is judged before anything secret is sent, and is
+ * never learnt.  Deadlines are pl_mono_ms.
+ */
+struct pl_ssh;
+struct pl_ssh_opts {
+	const char *host;
+	uint16_t port;
+	const char *user;
+	const struct pl_secret *key;		/* PEM or OpenSSH's form, or NULL */
+	const struct pl_secret *passphrase;	/* of the key, or NULL */
+	const struct pl_secret *password;	/* also for keyboard-interactive, or NULL */
+	const char *agent;			/* path of an agent's socket, or NULL */
+	const char *known_hosts;		/* path, or NULL */
+	const char *host_key;			/* "SHA256:…", or NULL */
+};
+/*
+ * PL_EINVAL: the host's key is unknown (fingerprint and line to add are
+ * told); PL_EREMOTE: it is another one, revoked, or no algorithm is shared;
+ * PL_EAUTH: key, passphrase, password or agent refused.
+ */
+enum pl_code pl_ssh_open(struct pl_ssh **out, const struct pl_ssh_opts *o,
+    int64_t deadline, struct pl_err *err);
+void pl_ssh_close(struct pl_ssh *s);		/* NULL is allowed; does not wait */
+/* Opens the one channel with this subsystem ("sftp"). */
+enum pl_code pl_ssh_subsystem(struct pl_ssh *s, const char *name,
+    int64_t deadline, struct pl_err *err);
+/*
+ * Sends what it can of out (dropping it from there) and appends to in what
+ * has come; waits until one of both has moved.  PL_ENET: cut, or deadline.
+ */
+enum pl_code pl_ssh_move(struct pl_ssh *s, struct pl_buf *out,
+    struct pl_buf *in, int64_t deadline, struct pl_err *err);
+/* Has an idle connection ended, or does it say what nobody asked for? */
+bool pl_ssh_stale(struct pl_ssh *s);
+/*
+ * Connects once for every kind of host key, authenticates to none, and appends a
+ * line each: "TYPE SHA256:…", then the line of a known_hosts file.
+ */
+enum pl_code pl_ssh_host_keys(struct pl_buf *text, const char *host,
+    uint16_t port, int64_t deadline, struct pl_err *err);
+
+/* ---- sftp.c: no library, protocol version 3 over ssh.c -------------------- */
+
+enum pl_sftp_op { PL_SFTP_OPEN = 3, PL_SFTP_CLOSE = 4, PL_SFTP_READ = 5,
+	PL_SFTP_WRITE = 6, PL_SFTP_LSTAT = 7, PL_SFTP_SETSTAT = 9,
+	PL_SFTP_FSETSTAT = 10, PL_SFTP_OPENDIR = 11, PL_SFTP_READDIR = 12,
+	PL_SFTP_REMOVE = 13, PL_SFTP_MKDIR = 14, PL_SFTP_RMDIR = 15,
+	PL_SFTP_STAT = 17, PL_SFTP_RENAME = 18,
+	/* extensions, by name on the wire */
+	PL_SFTP_POSIX_RENAME = 256, PL_SFTP_FSYNC, PL_SFTP_LSETSTAT,
+	PL_SFTP_STATVFS };
+enum pl_sftp_status { PL_SFTP_OK, PL_SFTP_EOF, PL_SFTP_NO_FILE,
+	PL_SFTP_DENIED, PL_SFTP_FAILURE, PL_SFTP_BAD_MESSAGE,
+	PL_SFTP_NO_CONNECTION, PL_SFTP_LOST, PL_SFTP_UNSUPPORTED };
+#define PL_SFTP_CHUNK	32768u		/* octets a READ or WRITE, at most */
+#define PL_SFTP_HANDLE	256		/* octets of a handle, at most */
+#define PL_SFTP_READ_FLAG	0x01u	/* of OPEN */
+#define PL_SFTP_NEW_FLAGS	0x2au	/* write, create, exclusive */
+#define PL_SFTP_NO_MODE		0xffffffffu
+
+struct pl_sftp_handle {
+	size_t len;
+	unsigned char octets[PL_SFTP_HANDLE];
+};
+struct pl_sftp_req {
+	enum pl_sftp_op op;
+	const char *path, *to;	/* to: RENAME, POSIX_RENAME */
+	const struct pl_sftp_handle *handle;
+	uint32_t flags;		/* OPEN */
+	uint32_t mode;		/* OPEN MKDIR …SETSTAT: rights */
+	uint64_t offset;	/* READ WRITE */
+	const void *data;	/* WRITE */
+	size_t len;		/* READ WRITE */
+
+	/* the answer */
+	bool sent, answered;
+	unsigned status;	/* PL_SFTP_OK for answers of other forms too */
+	char text[80];		/* the server's own word for a failure */
+	struct pl_sftp_handle got;	/* OPEN OPENDIR */
+	uint32_t perm;		/* LSTAT STAT: type and rights; 0: not told */
+	bool sized;
+	uint64_t size;		/* LSTAT STAT: where sized */
+	char *body;		/* READ: octets; READDIR: names, NUL behind each */
+	size_t body_len;
+	uint64_t avail;		/* STATVFS: blocks left for us */
+};
+struct pl_sftp;
+/* Keeps ssh (closes it with itself, and on failure). */
+enum pl_code pl_sftp_open(struct pl_sftp **out, struct pl_ssh *ssh,
+    int64_t deadline, struct pl_err *err);
+void pl_sftp_close(struct pl_sftp *s);
+bool pl_sftp_stale(struct pl_sftp *s);
+/* Does the server know this extension (op from PL_SFTP_POSIX_RENAME on)? */
+bool pl_sftp_knows(const struct pl_sftp *s, enum pl_sftp_op op);
+/*
+ * Sends all requests without waiting in between and takes the answers in
+ * any order.  PL_OK: each has an answer, whatever it is.  Else PL_ENET or
+ * PL_EPROTO: `answered` tells which have one, and the connection is of no
+ * more use.  Answers are freed by pl_sftp_req_clear.
+ */
+enum pl_code pl_sftp_do(struct pl_sftp *s, struct pl_sftp_req *r, size_t n,
+    int64_t deadline, struct pl_err *err);
+void pl_sftp_req_clear(struct pl_sftp_req *r, size_t n);
+/* The code and, with err, the text for a status that is not OK. */
+enum pl_code pl_sftp_fail(const struct pl_sftp_req *r, const char *what,
+    struct pl_err *err);
 
 #endif

@@ -12,7 +12,7 @@ import dns.rcode
 import pytest
 
 import lab
-import lab_acme
+import lab_pebble
 import lab_responder as lr
 from lab_net import SBIN, Service, find_program
 
@@ -271,13 +271,13 @@ def test_delegate_needs_somebody_who_holds_the_zone(placard):
 
 def test_pebble(world, placard, tmp_path):
     """A CA that validates dns-01 (with a wildcard) and http-01, and issues."""
-    if not lab_acme.installed():
+    if not lab_pebble.installed():
         pytest.skip("pebble is not installed")
     # A name that no resolver has been asked for.
     delegated(placard, "ca.example.com")
     space = world.space
-    with lab_acme.Pebble(tmp_path / "pebble", f"{BIND}:53", space) as pebble:
-        client = lab_acme.Client(pebble)
+    with lab_pebble.Pebble(tmp_path / "pebble", f"{BIND}:53", space) as pebble:
+        client = lab_pebble.Client(pebble)
         space.call(client.start)
         for kind, names in (
                 ("dns-01", ["ca.example.com", "*.ca.example.com"]),
@@ -289,7 +289,7 @@ def test_pebble(world, placard, tmp_path):
                 for domain, _, token in found))
             with lr.Responder(placard, [job]):
                 cert = space.call(client.finish, where, order, found, names)
-            assert lab_acme.names_of(cert) == sorted(names)
+            assert lab_pebble.names_of(cert) == sorted(names)
 
 
 def test_present_says_that_it_would_be_gone(placard):

@@ -317,7 +317,7 @@ test_refused_and_closed(void **state)
 		skip();
 	lab_look(&r, &set, &c);
 	assert_false(r.last[0].visible);
-	assert_int_equal(lab_verdict(&r, "127.0.0.99")->answer, PL_ANS_ERROR);
+	assert_int_equal(lab_verdict(&r, "127.0.0.99")->answer, PL_ANS_TIMEOUT);
 	assert_int_equal(lab_verdict(&r, "127.0.0.13")->answer,
 	    PL_ANS_REFUSED);
 	lab_result_clear(&r);
