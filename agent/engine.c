@@ -441,6 +441,7 @@ settle_probing(struct pl_task *t)
 	}
 	/* Perhaps an alias leads to a zone that an account holds. */
 	if (found == NULL && wrong == NULL && !t->located) {
+		pl_engine_residents(t->run->user);
 		pl_look_start(t, PL_LOOK_WHERE);
 		return;
 	}
@@ -592,7 +593,16 @@ pl_target_scope(struct pl_target *t)
 {
 	struct pl_engine *e = t->task->run->user;
 	struct pl_acct *a = pl_acct_of(e, t->account);
+	struct pl_err err;
 
+	/* No responder is started only to be asked whose zone it is. */
+	if (t->probing && (t->account->desc->flags & PL_P_RESIDENT) != 0 &&
+	    pl_resident_holder(e, t->name) != t->account) {
+		pl_fail(&err, PL_ENOZONE, "%s: in none of the zones of %s",
+		    t->name, t->account->settings.account);
+		pl_target_failed(t, &err);
+		return;
+	}
 	t->phase = PL_T_SCOPE;
 	t->next = NULL;
 	*a->scoping_last = t;

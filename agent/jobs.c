@@ -188,8 +188,10 @@ task_start(struct pl_engine *e, struct pl_task *t, bool removing)
 		t->targets[k].removing = removing;
 		t->targets[k].row.was = PL_WAS_UNKNOWN;
 	}
-	for (size_t k = 0; k < t->n; k++)
-		pl_resident_want(pl_acct_of(e, t->targets[k].account));
+	for (size_t k = 0; k < t->n; k++) {
+		if (!t->targets[k].probing)
+			pl_resident_want(pl_acct_of(e, t->targets[k].account));
+	}
 	if (must_locate(t)) {
 		pl_look_start(t, PL_LOOK_WHERE);
 		return;

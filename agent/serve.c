@@ -346,10 +346,11 @@ next_frame(struct server *s, struct pl_frame *f, bool *eof, bool greeted,
 		if (pl_chan_next(&s->chan, f))
 			return PL_OK;
 		left = s->again < 0 ? -1 : s->again - pl_mono_ms();
+		if (s->again >= 0 && left < 0)
+			left = 0;
 		p[0].events = (short)(POLLIN |
 		    (pl_chan_pending(&s->chan) ? POLLOUT : 0));
-		if (poll(p, 2, left < 0 ? (s->again < 0 ? -1 : 0) :
-		    (int)left) == -1 && errno != EINTR)
+		if (poll(p, 2, (int)left) == -1 && errno != EINTR)
 			return pl_fail_sys(err, PL_EIO, errno, "poll");
 		if (p[0].revents != 0) {
 			code = pl_chan_flush(&s->chan, err);
@@ -358,7 +359,7 @@ next_frame(struct server *s, struct pl_frame *f, bool *eof, bool greeted,
 			if (code != PL_OK || *eof)
 				return code;
 		}
-		if (p[1].revents != 0 || left <= 0) {
+		if (p[1].revents != 0 || left == 0) {
 			left = s->provider->serve(s->self);
 			s->again = left < 0 ? -1 : pl_mono_ms() + left;
 		}

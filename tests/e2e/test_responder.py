@@ -232,6 +232,24 @@ def test_no_route_finds_it(world, placard):
         assert lab.value() in world.space.call(ask, SELF, ALIAS)[0]
 
 
+def test_no_route_and_nobody_holds_the_name(world, placard):
+    """The parent is asked, does not hold it; its alias leads here."""
+    placard.accounts["parent"]["zone"] = "elsewhere.example.com"
+    placard.routes = []
+    delegator = lab.Placard(os.path.join(placard.dir, "other"),
+                            ns=world.space)
+    delegator.rfc2136("parent", world, world.key, zone="example.com")
+    delegator.accounts["self"] = placard.accounts["self"]
+    delegator.verify = placard.verify
+    delegated(delegator)
+    with lr.Responder(placard, [lab.job(lab.dns01("www.example.com"))]):
+        assert lab.value() in world.space.call(ask, SELF, ALIAS)[0]
+    # Nor does anybody hold a name without an alias.
+    done = placard.run("run", "-m", "dns-01", "-d", "other.example.com",
+                       "--value", lab.value(), "--", "true")
+    assert done.status == 1 and "no account holds its zone" in done.err, done
+
+
 def test_check(world, placard):
     delegated(placard)
     good = placard.run("--json", "check", "www.example.com")
