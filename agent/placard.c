@@ -124,14 +124,12 @@ main(int argc, char **argv)
 	char **words;
 	int status;
 
-	pl_process_harden(2);
+	cli.sockets = pl_process_sockets();
+	pl_process_harden(2 + cli.sockets);
 	words = argc > 0 ? as_hook(&argc, argv, hook) : NULL;
 	status = pl_cli_flush(dispatch(&cli, argc,
 	    words != NULL ? words : argv));
 	free(words);
-	cli.sockets = pl_process_sockets();
-	pl_process_harden(2 + cli.sockets);
-	status = pl_cli_flush(dispatch(&cli, argc, argv));
 	pl_cli_clear(&cli);
 	return status;
 }
