@@ -16,7 +16,7 @@
 
 #include <sys/types.h>
 
-#include "providers.h"
+#include "orders.h"
 
 /* ---- configuration (DESIGN.md section 5): config.c --------------------- */
 
@@ -47,6 +47,16 @@ struct pl_verify_conf {
 	bool site_local;
 	char *dnssec, *caa, *trust_anchor;
 };
+/* An order controller (DESIGN.md section 8). */
+struct pl_controller {
+	struct pl_settings settings;	/* settings.account is its name, provider its kind */
+	bool enabled;
+	const char *file;
+	unsigned line;
+	unsigned page_size;
+	unsigned renewal_window;	/* days */
+	int64_t timeout_ms;		/* of one call */
+};
 struct pl_config {
 	char *path;			/* NULL where there was no file */
 	bool unreadable;		/* the default file is there, but not for this user */
@@ -55,6 +65,8 @@ struct pl_config {
 	size_t naccounts;
 	struct pl_route *routes;
 	size_t nroutes;
+	struct pl_controller *controllers;
+	size_t ncontrollers;
 	struct pl_verify_conf verify;
 	struct pl_conf_section *tree;	/* for sections of other rooms; may be NULL */
 };
@@ -68,6 +80,13 @@ enum pl_code pl_config_load(struct pl_config **out, const char *path,
 void pl_config_free(struct pl_config *c);
 const struct pl_account *pl_config_account(const struct pl_config *c,
     const char *name);
+/*
+ * The controller of this name, or with name NULL the only one that is
+ * enabled.  PL_EINVAL: none, disabled, or several and no name given; it
+ * names them.
+ */
+enum pl_code pl_config_controller(const struct pl_controller **out,
+    const struct pl_config *c, const char *name, struct pl_err *err);
 /* The longest enabled route that serves this name and method, or NULL. */
 const struct pl_route *pl_config_route(const struct pl_config *c,
     const char *domain, enum pl_method m);
@@ -110,6 +129,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *   CHECK n × check          ->                      (role check)
  *   CANCEL id                ->
  *                            <-  SEEN sighting       (any number, the last one final)
+ *   CALL call, deadline, parallel, n × (path, JSON text) ->   (role controller)
+ *                            <-  CALLED call, n × (err, number, sent, JSON text)
  *
  * `call` is the engine's number and comes back as it is.  Deadlines are
  * milliseconds from now.  One SCOPE or APPLY is under way at a time.  A
@@ -120,11 +141,13 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  */
 enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 	PL_MSG_APPLY, PL_MSG_APPLIED, PL_MSG_CHECK, PL_MSG_CANCEL,
-	PL_MSG_SEEN, PL_MSG_REFILL, PL_MSG_PROBE, PL_MSG_PROBED };
+	PL_MSG_SEEN, PL_MSG_REFILL, PL_MSG_PROBE, PL_MSG_PROBED,
+	PL_MSG_CALL, PL_MSG_CALLED };
 
 #define PL_SEAM_FD 3
 #define PL_ROLE_ACCOUNT "account"
 #define PL_ROLE_CHECK "check"
+#define PL_ROLE_CONTROLLER "controller"
 
 /* seam.c: the frames' bodies.  _get lends strings from the frame; arrays it
  * gives are freed with free(). */
@@ -138,6 +161,22 @@ size_t pl_change_size(const struct pl_change *c);	/* octets in a frame */
  * engine hangs up; gives the exit status. */
 int pl_serve_accounts(const struct pl_provider *const *table,
     const char *who);
+/* Another role of a worker program: takes the settings of HELLO and answers
+ * CALL with CALLED. */
+struct pl_service {
+	const char *role;
+	enum pl_code (*open)(void **self, const struct pl_settings *set,
+	    const struct pl_log *log, struct pl_err *err);
+	/* Writes the answer to a CALL; PL_EPROTO: the engine lies. */
+	enum pl_code (*call)(void *self, struct pl_cursor *c,
+	    struct pl_buf *answer);
+	void (*close)(void *self);
+};
+/* The same with a second role; service may be NULL. */
+int pl_serve(const struct pl_provider *const *table,
+    const struct pl_service *service, const char *who);
+/* serve-store.c: role controller, of placard-http. */
+extern const struct pl_service pl_service_store;
 
 /* What to start, and how it is told apart from others. */
 struct pl_worker;
@@ -379,6 +418,7 @@ struct pl_engine_opts {
 	enum pl_life life;
 	int sockets;			/* as from pl_process_sockets: for resident workers */
 	unsigned tries;			/* tries of a passing fault; 0: until the deadline */
+	const volatile int *stop;	/* not 0: ends pl_controller_calls with PL_ECANCEL; may be NULL */
 	/* A task's state or verdicts changed; may be NULL. */
 	void (*changed)(void *ctx, const struct pl_task *t, enum pl_state before);
 	void *ctx;
@@ -436,6 +476,33 @@ enum pl_code pl_engine_host_keys(struct pl_engine *e,
 /* resident.c: starts the workers of all enabled resident accounts, and keeps
  * them; looks wait until they are ready.  placardd does it first of all. */
 void pl_engine_residents(struct pl_engine *e);
+
+/* ---- calls to the order controller: controller.c ------------------------ */
+
+/*
+ * Makes n calls, at most `parallel` at once (0: 8), and turns the event loop until
+ * all are answered.  Calls that may be repeated are, after a passing fault,
+ * with growing gaps or when the store says; the others never.  PL_OK where every call has PL_OK, else the code of the first
+ * that has not, with err telling.  Refused credentials end the rest of them.
+ */
+enum pl_code pl_controller_calls(struct pl_engine *e,
+    const struct pl_controller *c, struct pl_store_call *calls, size_t n,
+    unsigned parallel, struct pl_err *err);
+/*
+ * The same without waiting: done() is called once from the loop, never from
+ * within this call; the calls are lent until then.  Gives a handle.
+ */
+struct pl_call_set;
+struct pl_call_set *pl_controller_start(struct pl_engine *e,
+    const struct pl_controller *c, struct pl_store_call *calls, size_t n,
+    unsigned parallel, void (*done)(void *ctx), void *ctx);
+/* done() is not called any more and the calls are no longer looked at.  What
+ * has gone out may be carried out all the same. */
+void pl_controller_drop(struct pl_call_set *set);
+/* One call, blocking.  Gives the answer (pl_json_free). */
+enum pl_code pl_controller_call(struct pl_engine *e,
+    const struct pl_controller *c, const char *path, json_t *request,
+    json_t **answer, struct pl_err *err);
 
 /* report.c */
 enum pl_state pl_run_state(const struct pl_job_run *run);

@@ -35,6 +35,11 @@ struct pl_cli {
 	bool all, write, host_key, create;
 	const char *ca, *account_uri;
 
+	struct pl_cli_own {		/* options of single commands, as they came */
+		const char *name, *value;	/* value "" where it takes none */
+	} *own;
+	size_t nown;
+
 	char **args;			/* words behind the options */
 	int nargs;
 };
@@ -54,6 +59,12 @@ struct pl_cli {
 #define PL_TAKES_WORDS		0x200	/* options end at the first word */
 #define PL_TAKES_HOST_KEY	0x400	/* --host-key */
 #define PL_TAKES_CREATE		0x800	/* delegate: -a --ttl --create */
+/* What these commands take is in pl_cli.own: see pl_cli_opt. */
+#define PL_TAKES_CSR	0x1000
+#define PL_TAKES_DERIVE	0x2000
+#define PL_TAKES_PRODUCT	0x4000
+#define PL_TAKES_CONTROLLER	0x8000	/* --controller */
+#define PL_TAKES_ORDER	0x10000
 
 struct pl_command {
 	const char *name;
@@ -73,6 +84,11 @@ int pl_cli_globals(struct pl_cli *cli, int *argc, char ***argv);
 void pl_cli_clear(struct pl_cli *cli);
 void pl_cli_help(const struct pl_command *cmd);
 void pl_cli_top_help(void);	/* placard.c: all commands */
+/* The last value of an option of its own (without dashes), or NULL. */
+const char *pl_cli_opt(const struct pl_cli *cli, const char *name);
+/* All its values in their order; gives the array (free), NULL-terminated. */
+const char **pl_cli_opts(const struct pl_cli *cli, const char *name,
+    size_t *n);
 /* Says an error on standard error (and as JSON where asked) and gives the
  * exit status of its code. */
 int pl_cli_fail(const struct pl_cli *cli, const struct pl_err *err);
@@ -111,6 +127,12 @@ int pl_cmd_delegate(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);
+
+/* cmd-csr.c */
+int pl_cmd_csr(struct pl_cli *cli);
+int pl_cmd_derive(struct pl_cli *cli);
+/* cmd-product.c */
+int pl_cmd_product(struct pl_cli *cli);
 
 /* session.c: an engine with signals and progress around it. */
 struct pl_session {

@@ -67,7 +67,7 @@ static const struct pl_option controller_options[] = {
 	{ .name = "renewal-window", .type = PL_OPT_INT, .fallback = "30",
 	    .min = 1, .max = 3650 },
 	{ .name = "ca-file", .type = PL_OPT_PATH },
-	{ .name = "timeout", .type = PL_OPT_INT, .fallback = "30",
+	{ .name = "timeout", .type = PL_OPT_INT, .fallback = "60",
 	    .min = 1, .max = 600 },
 	{ .name = NULL }
 };
@@ -256,16 +256,108 @@ load_account(struct pl_config *c, struct pl_faults *faults,
 		    s->title, err.text);
 }
 
+/* The store's own papers write its URL with /rest behind it. */
 static void
-check_controller(struct pl_faults *faults, struct pl_conf_section *s)
+controller_url(struct pl_conf_section *s)
+{
+	for (size_t i = 0; i < s->nvalues; i++) {
+		char *url = s->values[i].text[0];
+		size_t n;
+
+		if (strcmp(s->values[i].key, "url") != 0 ||
+		    s->values[i].list)
+			continue;
+		for (n = strlen(url); n > 0 && url[n - 1] == '/'; n--)
+			continue;
+		if (n > 5 && strncmp(url + n - 5, "/rest", 5) == 0)
+			url[n - 5] = '\0';
+	}
+}
+
+static void
+load_controller(struct pl_config *c, struct pl_faults *faults,
+    struct pl_conf_section *s)
 {
 	struct config_tables tables = { .what = "controller",
 		.name = s->title, .list = { controller_options } };
-	struct pl_settings set = { 0 };
+	struct pl_controller *k;
+	const char *kind;
 
-	/* The section stays in the tree as it is, for who orders. */
-	config_options_load(&set, &tables, s, faults);
-	pl_settings_clear(&set);
+	c->controllers = pl_grow(c->controllers, c->ncontrollers + 1,
+	    sizeof(c->controllers[0]));
+	k = &c->controllers[c->ncontrollers++];
+	memset(k, 0, sizeof(*k));
+	k->file = s->file;
+	k->line = s->line;
+	controller_url(s);
+	config_options_load(&k->settings, &tables, s, faults);
+	kind = pl_setting(&k->settings, "kind");
+	k->settings.account = pl_strdup(s->title);
+	k->settings.provider = pl_strdup(kind != NULL ? kind : "");
+	k->enabled = pl_setting_bool(&k->settings, "enabled", true);
+	k->page_size = (unsigned)pl_setting_int(&k->settings, "page-size",
+	    100);
+	k->renewal_window = (unsigned)pl_setting_int(&k->settings,
+	    "renewal-window", 30);
+	k->timeout_ms = pl_setting_int(&k->settings, "timeout", 60) * 1000;
+}
+
+/* Adds "NAME, " to what a user may choose from. */
+static void
+controller_names(struct pl_buf *b, const struct pl_config *c)
+{
+	for (size_t i = 0; i < c->ncontrollers; i++)
+		if (c->controllers[i].enabled)
+			pl_buf_addf(b, "%s%s", b->len > 0 ? ", " : "",
+			    c->controllers[i].settings.account);
+}
+
+static enum pl_code
+controller_named(const struct pl_controller **out, const struct pl_config *c,
+    const char *name, struct pl_err *err)
+{
+	for (size_t i = 0; i < c->ncontrollers; i++) {
+		if (strcmp(c->controllers[i].settings.account, name) != 0)
+			continue;
+		if (!c->controllers[i].enabled)
+			return pl_fail(err, PL_EINVAL, "controller %s: is not "
+			    "enabled (%s:%u)", name, c->controllers[i].file,
+			    c->controllers[i].line);
+		*out = &c->controllers[i];
+		return PL_OK;
+	}
+	return pl_fail(err, PL_EINVAL, "controller %s: not in the "
+	    "configuration", name);
+}
+
+enum pl_code
+pl_config_controller(const struct pl_controller **out,
+    const struct pl_config *c, const char *name, struct pl_err *err)
+{
+	struct pl_buf names;
+	size_t n = 0;
+
+	*out = NULL;
+	if (name != NULL)
+		return controller_named(out, c, name, err);
+	for (size_t i = 0; i < c->ncontrollers; i++) {
+		if (!c->controllers[i].enabled)
+			continue;
+		*out = &c->controllers[i];
+		n++;
+	}
+	if (n == 1)
+		return PL_OK;
+	*out = NULL;
+	if (n == 0)
+		return pl_fail(err, PL_EINVAL, "controller: none is "
+		    "configured");
+	pl_buf_init(&names, PL_LIM_LINE);
+	controller_names(&names, c);
+	pl_fail(err, PL_EINVAL, "controller: several are configured; choose "
+	    "one with --controller: %s", names.data);
+	pl_buf_clear(&names);
+	return PL_EINVAL;
 }
 
 /* ---- routes ------------------------------------------------------------ */
@@ -649,6 +741,9 @@ pl_config_free(struct pl_config *c)
 		account_clear(&c->accounts[i]);
 	for (i = 0; i < c->nroutes; i++)
 		route_clear(&c->routes[i]);
+	for (i = 0; i < c->ncontrollers; i++)
+		pl_settings_clear(&c->controllers[i].settings);
+	free(c->controllers);
 	free(c->accounts);
 	free(c->routes);
 	list_free(c->verify.resolvers);
@@ -716,7 +811,7 @@ config_fill(struct pl_config *c, struct pl_faults *faults)
 		if (strcmp(s->type, "account") == 0)
 			load_account(c, faults, s);
 		else if (strcmp(s->type, "controller") == 0)
-			check_controller(faults, s);
+			load_controller(c, faults, s);
 		else if (strcmp(s->type, "verify") == 0)
 			load_verify(&c->verify, faults, s);
 	/* Routes may stand before the accounts that they name. */

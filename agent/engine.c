@@ -138,6 +138,7 @@ pl_engine_free(struct pl_engine *e)
 		return;
 	pl_engine_flush(e);
 	pl_pool_free(e->pool);
+	pl_ctls_free(e);
 	pl_loop_free(e->loop);
 	for (size_t i = 0; e->accts != NULL && i < e->o.config->naccounts; i++)
 		acct_clear(&e->accts[i]);
@@ -555,7 +556,8 @@ alias_account(struct pl_engine *e, const struct pl_target *t)
 		    (a->desc->kinds & (1u << t->task->ch->kind)) != 0)
 			return a;
 	}
-	return t->account;
+	a = r == NULL ? pl_resident_holder(e, t->name) : NULL;
+	return a != NULL && t->task->ch->kind != PL_FILE ? a : t->account;
 }
 
 void

@@ -45,6 +45,8 @@ struct pl_engine {
 	int64_t kick_at;
 	struct pl_err fatal;		/* the journal failed */
 
+	struct pl_ctl *ctls;		/* controllers that were called */
+
 	struct pl_worker *checker;
 	unsigned checker_deaths;
 	struct pl_task **looks;		/* by check id */
@@ -78,6 +80,9 @@ bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
     const struct pl_err *err);
 void pl_engine_flush(void *engine);
 
+/* controller.c: after the pool is gone. */
+void pl_ctls_free(struct pl_engine *e);
+
 /* batch.c */
 void pl_engine_dispatch(void *engine);
 void pl_engine_kick(struct pl_engine *e, int64_t ms);
@@ -92,6 +97,9 @@ void pl_resident_spec(struct pl_acct *a, struct pl_worker_spec *spec);
 void pl_resident_want(struct pl_acct *a);	/* start it, and keep it alive */
 void pl_resident_keep(struct pl_engine *e);	/* start again what has died */
 bool pl_residents_waking(const struct pl_engine *e);
+/* The resident account that has the name in its option `zones`, or NULL. */
+const struct pl_account *pl_resident_holder(const struct pl_engine *e,
+    const char *name);
 /* Will there still be an answer when somebody asks?  Else err says why not. */
 bool pl_resident_lasts(const struct pl_target *t, struct pl_err *err);
 

@@ -14,7 +14,13 @@ enum opt {
 	OPT_NAME, OPT_PATH, OPT_CONTENT, OPT_CONTENT_FILE, OPT_ACCOUNT_URL,
 	OPT_ISSUER, OPT_POLICY, OPT_PERSIST, OPT_JOBS, OPT_ACCOUNT, OPT_TTL,
 	OPT_TIMEOUT, OPT_SERVER, OPT_RESOLVER, OPT_DRY_RUN, OPT_NO_WAIT,
-	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_CA, OPT_ACCOUNT_URI, OPT_WRITE, OPT_HOST_KEY, OPT_CREATE
+	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_CA, OPT_ACCOUNT_URI, OPT_WRITE,
+	OPT_HOST_KEY, OPT_CREATE,
+	/* From here on: kept in pl_cli.own. */
+	OPT_OWN, OPT_CN, OPT_SAN, OPT_KEY, OPT_KEY_OUT, OPT_KEY_PASS, OPT_OUT,
+	OPT_ORGANIZATION, OPT_UNIT, OPT_LOCALITY, OPT_STATE, OPT_COUNTRY,
+	OPT_EMAIL, OPT_CSR, OPT_UNIQUE, OPT_VENDOR, OPT_VALIDATION,
+	OPT_CONTROLLER
 };
 
 #define DATA PL_TAKES_CHALLENGE | PL_TAKES_BRIEF
@@ -77,6 +83,39 @@ static const struct opt_desc options[] = {
 	    "all that the journal knows" },
 	{ OPT_HOST_KEY, 0, "host-key", NULL, PL_TAKES_HOST_KEY,
 	    "ask the host for its keys and print their fingerprints" },
+	{ OPT_CN, 0, "cn", "NAME", PL_TAKES_CSR, "common name" },
+	{ OPT_SAN, 0, "san", "NAME", PL_TAKES_CSR,
+	    "one more name (repeatable)" },
+	{ OPT_KEY, 0, "key", "TYPE", PL_TAKES_CSR,
+	    "rsa2048, rsa3072, rsa4096, p256, p384" },
+	{ OPT_KEY_OUT, 0, "key-out", "FILE", PL_TAKES_CSR,
+	    "where the new key goes; must not be there" },
+	{ OPT_KEY_PASS, 0, "key-passphrase-file", "F", PL_TAKES_CSR,
+	    "encrypt the key with the first line of F" },
+	{ OPT_OUT, 0, "out", "FILE", PL_TAKES_CSR,
+	    "where the request goes; - is standard output" },
+	{ OPT_ORGANIZATION, 0, "organization", "TEXT", PL_TAKES_CSR,
+	    "subject: organization" },
+	{ OPT_UNIT, 0, "unit", "TEXT", PL_TAKES_CSR,
+	    "subject: organizational unit" },
+	{ OPT_LOCALITY, 0, "locality", "TEXT", PL_TAKES_CSR,
+	    "subject: city" },
+	{ OPT_STATE, 0, "state", "TEXT", PL_TAKES_CSR,
+	    "subject: state or province" },
+	{ OPT_COUNTRY, 0, "country", "CC", PL_TAKES_CSR,
+	    "subject: country, two letters" },
+	{ OPT_EMAIL, 0, "email", "ADDRESS", PL_TAKES_CSR,
+	    "subject: e-mail address" },
+	{ OPT_CSR, 0, "csr", "FILE", PL_TAKES_DERIVE,
+	    "the certificate request; - is standard input" },
+	{ OPT_UNIQUE, 0, "unique", "TEXT", PL_TAKES_DERIVE,
+	    "the order's CSRUniqueValue" },
+	{ OPT_VENDOR, 0, "vendor", "V", PL_TAKES_PRODUCT,
+	    "DIGICERT, COMODO or SECTIGO" },
+	{ OPT_VALIDATION, 0, "validation", "L", PL_TAKES_PRODUCT,
+	    "DV, OV, EV, CODE_SIGNING, CLIENT, ..." },
+	{ OPT_CONTROLLER, 0, "controller", "NAME", PL_TAKES_CONTROLLER,
+	    "which one, where several are configured" },
 	{ OPT_CONFIG, 'c', "config", "FILE", 0, "configuration file" },
 	{ OPT_JSON, 0, "json", NULL, 0, "results and errors as JSON" },
 	{ OPT_QUIET, 'q', "quiet", NULL, 0, "say less" },
@@ -307,10 +346,49 @@ challenge_field(struct pl_cli *cli, int id)
 }
 
 static int
+take_own(struct pl_cli *cli, int id, const char *arg)
+{
+	for (size_t i = 0; i < PL_NELEM(options); i++) {
+		if (options[i].id != id)
+			continue;
+		cli->own = pl_grow(cli->own, cli->nown + 1,
+		    sizeof(*cli->own));
+		cli->own[cli->nown].name = options[i].name;
+		cli->own[cli->nown++].value = arg != NULL ? arg : "";
+	}
+	return -1;
+}
+
+const char *
+pl_cli_opt(const struct pl_cli *cli, const char *name)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < cli->nown; i++)
+		if (strcmp(cli->own[i].name, name) == 0)
+			value = cli->own[i].value;
+	return value;
+}
+
+const char **
+pl_cli_opts(const struct pl_cli *cli, const char *name, size_t *n)
+{
+	const char **list = pl_array(cli->nown + 1, sizeof(*list));
+
+	*n = 0;
+	for (size_t i = 0; i < cli->nown; i++)
+		if (strcmp(cli->own[i].name, name) == 0)
+			list[(*n)++] = cli->own[i].value;
+	return list;
+}
+
+static int
 take(struct pl_cli *cli, const struct pl_command *cmd, int id, char *arg)
 {
 	const char **field = challenge_field(cli, id);
 
+	if (id > OPT_OWN)
+		return take_own(cli, id, arg);
 	if (field != NULL) {
 		*field = arg;
 		cli->has_challenge = true;
@@ -445,6 +523,7 @@ pl_cli_clear(struct pl_cli *cli)
 {
 	free(cli->servers);
 	free(cli->resolvers);
+	free(cli->own);
 }
 
 /* ---- the challenge ---------------------------------------------------------- */

@@ -18,5 +18,5 @@ main(void)
 		NULL
 	};
 
-	return pl_serve_accounts(table, "placard-http");
+	return pl_serve(table, &pl_service_store, "placard-http");
 }

@@ -49,6 +49,17 @@ static const struct pl_command commands[] = {
 	    "its arguments and\nenvironment follow: placard-hooks(7).\n" },
 	{ "provider", "list | show NAME", "Shows what providers there are.",
 	    0, 1, 2, pl_cmd_provider, NULL },
+	{ "derive", "--csr FILE [--unique TEXT] [NAME...]",
+	    "Shows the challenges that a Sectigo-style CSR hash gives.",
+	    PL_TAKES_DERIVE, 0, -1, pl_cmd_derive,
+	    "Without a NAME: for all names of the request.\n" },
+	{ "csr", "new OPTIONS | show FILE",
+	    "Makes a key and a certificate request, or reads one.",
+	    PL_TAKES_CSR, 1, 2, pl_cmd_csr, NULL },
+	{ "product", "list [--vendor V] [--validation L] | show CODE",
+	    "Shows what the store sells and what an order needs.",
+	    PL_TAKES_PRODUCT | PL_TAKES_CONTROLLER, 1, 2, pl_cmd_product,
+	    "With a controller, the store is asked for months and prices.\n" },
 };
 
 void

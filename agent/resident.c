@@ -194,6 +194,24 @@ pl_residents_waking(const struct pl_engine *e)
 	return false;
 }
 
+const struct pl_account *
+pl_resident_holder(const struct pl_engine *e, const char *name)
+{
+	const struct pl_setting *zones;
+
+	for (size_t i = 0; i < e->o.config->naccounts; i++) {
+		const struct pl_account *a = &e->o.config->accounts[i];
+
+		if (!a->enabled || (a->desc->flags & PL_P_RESIDENT) == 0)
+			continue;
+		zones = pl_setting_find(&a->settings, "zones");
+		for (size_t k = 0; zones != NULL && k < zones->n; k++)
+			if (pl_suffix_of(zones->values[k], name))
+				return a;
+	}
+	return NULL;
+}
+
 bool
 pl_resident_lasts(const struct pl_target *t, struct pl_err *err)
 {

@@ -22,6 +22,7 @@ struct server {
 	struct pl_log log;
 	struct pl_settings set;
 	const struct pl_provider *provider;
+	const struct pl_service *service;	/* or NULL */
 	void *self;
 	const char **patterns;
 	struct pl_err opened;		/* what READY will say */
@@ -84,8 +85,14 @@ hello(struct server *s, const struct pl_provider *const *table,
 	role = pl_get_str(&f->body);
 	s->log.level = (enum pl_level)pl_get_u8(&f->body);
 	pl_settings_get(&f->body, &s->set);
-	if (f->type != PL_MSG_HELLO || f->body.bad ||
-	    !pl_streq(role, PL_ROLE_ACCOUNT))
+	if (f->type != PL_MSG_HELLO || f->body.bad)
+		return PL_EPROTO;
+	if (s->service != NULL && pl_streq(role, s->service->role)) {
+		s->service->open(&s->self, &s->set, &s->log, err);
+		return ready(s);
+	}
+	s->service = NULL;
+	if (!pl_streq(role, PL_ROLE_ACCOUNT))
 		return PL_EPROTO;
 	snprintf(sockets, sizeof(sockets), "%d", inherited());
 	pl_settings_add(&s->set, "inherited-sockets", &number, 1);
@@ -300,6 +307,20 @@ serve_refill(struct server *s, struct pl_cursor *c)
 	return n == 0 && !c->bad ? ready(s) : c->bad ? PL_EPROTO : PL_OK;
 }
 
+static enum pl_code
+serve_call(struct server *s, struct pl_cursor *c)
+{
+	struct pl_buf b;
+	enum pl_code code;
+
+	pl_buf_init(&b, PL_LIM_FRAME);
+	code = s->service->call(s->self, c, &b);
+	if (code == PL_OK)
+		return reply(s, PL_MSG_CALLED, &b);
+	pl_buf_clear(&b);
+	return code;
+}
+
 /* The next frame; a resident provider does its own work meanwhile, a bounded
  * piece at a time, so that frames are never kept waiting. */
 static enum pl_code
@@ -310,7 +331,8 @@ next_frame(struct server *s, struct pl_frame *f, bool *eof, bool greeted,
 	enum pl_code code;
 	int64_t left;
 
-	if (s->self == NULL || s->provider->serve == NULL || !greeted)
+	if (s->self == NULL || s->service != NULL ||
+	    s->provider->serve == NULL || !greeted)
 		return pl_chan_wait(&s->chan, f, eof, err);
 	p[1] = (struct pollfd){ .fd = s->provider->fd(s->self),
 		.events = POLLIN };
@@ -340,7 +362,15 @@ next_frame(struct server *s, struct pl_frame *f, bool *eof, bool greeted,
 int
 pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 {
-	struct server s = { .log = { 2, PL_LOG_WARN, false, false, who } };
+	return pl_serve(table, NULL, who);
+}
+
+int
+pl_serve(const struct pl_provider *const *table,
+    const struct pl_service *service, const char *who)
+{
+	struct server s = { .log = { 2, PL_LOG_WARN, false, false, who },
+		.service = service };
 	struct pl_frame f;
 	struct pl_err err;
 	enum pl_code code;
@@ -358,6 +388,9 @@ pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 			greeted = true;
 		} else if (s.self == NULL)
 			code = PL_EPROTO;
+		else if (s.service != NULL)
+			code = f.type == PL_MSG_CALL ?
+			    serve_call(&s, &f.body) : PL_EPROTO;
 		else if (f.type == PL_MSG_REFILL && !filled &&
 		    s.provider->serve != NULL) {
 			filled = f.body.end - f.body.p == 4;
@@ -373,7 +406,9 @@ pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 		if (code != PL_OK)
 			break;
 	}
-	if (s.self != NULL)
+	if (s.self != NULL && s.service != NULL)
+		s.service->close(s.self);
+	else if (s.self != NULL)
 		s.provider->close(s.self);
 	pl_settings_clear(&s.set);
 	free(s.patterns);

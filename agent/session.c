@@ -127,6 +127,7 @@ pl_session_open(struct pl_session *s, struct pl_cli *cli,
 	o.account_uri = cli->account_uri != NULL ? cli->account_uri :
 	    cli->ch.account_url;
 	o.tries = TRIES;
+	o.stop = &s->stop;
 	o.life = cli->life;
 	o.sockets = cli->sockets;
 	o.changed = on_changed;

@@ -208,6 +208,8 @@ enum pl_code pl_secret_run(struct pl_secret **out, const char *line,
     bool whole, int64_t timeout_ms, struct pl_err *err);
 void pl_secret_free(struct pl_secret *s);		/* NULL is allowed */
 size_t pl_secret_len(const struct pl_secret *s);
+/* Blots the secret out of a text, in place. */
+void pl_secret_hide(const struct pl_secret *s, char *text);
 /* Lends the octets (NUL-terminated) until pl_secret_free.  Called only in
  * wire/ and where a secret crosses to its worker; a check counts callers. */
 const char *pl_secret_expose(const struct pl_secret *s);
@@ -272,6 +274,9 @@ enum pl_code pl_file_read(struct pl_buf *b, const char *path,
  * it, fsync, rename, fsync of the directory.
  */
 enum pl_code pl_file_write(const char *path, const void *p, size_t n,
+    unsigned mode, struct pl_err *err);
+/* The same, but PL_EINVAL where there is something at path already. */
+enum pl_code pl_file_create(const char *path, const void *p, size_t n,
     unsigned mode, struct pl_err *err);
 /* mkdir -p with this mode for what is made. */
 enum pl_code pl_mkdirs(const char *path, unsigned mode, struct pl_err *err);

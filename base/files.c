@@ -84,9 +84,19 @@ file_parent(const char *path, int *dir)
 	return slash != NULL ? slash + 1 : path;
 }
 
-enum pl_code
-pl_file_write(const char *path, const void *p, size_t n, unsigned mode,
-    struct pl_err *err)
+/* Gives the file its name; temp is gone or becomes it. */
+static int
+file_name(int dir, const char *temp, const char *name, bool replace)
+{
+	if (replace)
+		return renameat(dir, temp, dir, name);
+	return linkat(dir, temp, dir, name, 0) == 0 ?
+	    unlinkat(dir, temp, 0) : -1;
+}
+
+static enum pl_code
+file_whole(const char *path, const void *p, size_t n, unsigned mode,
+    bool replace, struct pl_err *err)
 {
 	char temp[64], tail[13];
 	const char *name;
@@ -107,8 +117,9 @@ pl_file_write(const char *path, const void *p, size_t n, unsigned mode,
 	made = fd >= 0;
 	if (fd < 0 || file_put(fd, p, n) != 0 ||
 	    fchmod(fd, (mode_t)mode & 07777) != 0 || fsync(fd) != 0 ||
-	    renameat(dir, temp, dir, name) != 0) {
-		code = pl_fail_sys(err, PL_EIO, errno, "%s", path);
+	    file_name(dir, temp, name, replace) != 0) {
+		code = pl_fail_sys(err, errno == EEXIST ? PL_EINVAL : PL_EIO,
+		    errno, "%s", path);
 		goto out;
 	}
 	made = false;
@@ -122,6 +133,20 @@ out:
 	if (dir >= 0)
 		close(dir);
 	return code;
+}
+
+enum pl_code
+pl_file_write(const char *path, const void *p, size_t n, unsigned mode,
+    struct pl_err *err)
+{
+	return file_whole(path, p, n, mode, true, err);
+}
+
+enum pl_code
+pl_file_create(const char *path, const void *p, size_t n, unsigned mode,
+    struct pl_err *err)
+{
+	return file_whole(path, p, n, mode, false, err);
 }
 
 /* One directory; PL_OK where it is there. */

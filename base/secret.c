@@ -78,6 +78,18 @@ pl_secret_expose(const struct pl_secret *s)
 	return s != NULL ? s->data : "";
 }
 
+void
+pl_secret_hide(const struct pl_secret *s, char *text)
+{
+	/* What is as short as this stands in any text. */
+	if (s == NULL || s->len < 4)
+		return;
+	while ((text = strstr(text, s->data)) != NULL) {
+		memset(text, '*', s->len);
+		text += s->len;
+	}
+}
+
 /* Keeps the first line of b, or all of it. */
 static enum pl_code
 secret_keep(struct pl_secret **out, const struct pl_buf *b, bool whole,

@@ -23,6 +23,7 @@
 #define CALL_SLOW_TIME	10L	/* ... so many seconds: too slow */
 #define CALL_HEADERS	(64u << 10)
 #define CALL_WAIT_MS	1000
+#define CALL_KEPT	32L	/* connections */
 #define CALL_RETRY_MOST	3600000
 
 struct pl_http {
@@ -34,6 +35,7 @@ struct pl_http {
 	char *ca_file;
 	int64_t timeout_ms;
 	bool plain;		/* http: to loopback addresses only */
+	bool patient;		/* no rule about slowness */
 	unsigned rate;
 	double tokens;		/* calls that may start now */
 	int64_t stamp;
@@ -236,8 +238,11 @@ pl_http_open(struct pl_http **out, const struct pl_http_opts *o,
 	h->multi = curl_multi_init();
 	if (h->multi == NULL)
 		abort();
+	/* By itself libcurl keeps fewer as the last calls of a batch end. */
+	(void)curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, CALL_KEPT);
 	h->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : CALL_MS;
 	h->ca_file = pl_strdup(o->ca_file);
+	h->patient = o->patient;
 	h->rate = o->rate;
 	h->log = o->log;
 	code = call_endpoint(h, o->endpoint, err);
@@ -515,9 +520,12 @@ call_rules(struct call *c, int64_t ms)
 	call_must(curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
 	    ms < CALL_CONNECT_MS ? (long)ms : (long)CALL_CONNECT_MS));
 	call_must(curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ms));
-	call_must(curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT,
-	    CALL_SLOW_BYTES));
-	call_must(curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, CALL_SLOW_TIME));
+	if (!c->http->patient) {
+		call_must(curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT,
+		    CALL_SLOW_BYTES));
+		call_must(curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME,
+		    CALL_SLOW_TIME));
+	}
 	call_must(curl_easy_setopt(e, CURLOPT_MAXFILESIZE, (long)PL_LIM_BODY));
 	call_must(curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
 	    (long)CURL_HTTP_VERSION_2TLS));

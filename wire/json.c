@@ -298,6 +298,27 @@ json_utf8(const unsigned char *p, size_t n)
 	return len;
 }
 
+enum pl_code
+pl_json_quote_secret(struct pl_buf *b, const struct pl_secret *s,
+    struct pl_err *err)
+{
+	const char *p = pl_secret_expose(s);
+	size_t i, n = pl_secret_len(s), len;
+
+	pl_buf_addc(b, '"');
+	for (i = 0; i < n; i += len) {
+		len = json_utf8((const unsigned char *)p + i, n - i);
+		if (len == 0 || (unsigned char)p[i] < ' ' || p[i] == 0x7f)
+			return pl_fail(err, PL_EINVAL, "not plain text in "
+			    "UTF-8");
+		if (p[i] == '"' || p[i] == '\\')
+			pl_buf_addc(b, '\\');
+		pl_buf_add(b, p + i, len);
+	}
+	pl_buf_addc(b, '"');
+	return PL_OK;
+}
+
 /* Appends s with U+FFFD for each octet that is not part of UTF-8. */
 static void
 json_clean(struct pl_buf *b, const char *s, size_t n)

@@ -37,6 +37,10 @@ json_t *pl_json_share(json_t *j);			/* gives one more */
 char *pl_json_text(const json_t *j);			/* gives compact text */
 /* Appends the compact text. */
 void pl_json_dump(struct pl_buf *b, const json_t *j);
+/* Appends a secret as a JSON string; PL_EINVAL where it is not UTF-8 or has
+ * control characters. */
+enum pl_code pl_json_quote_secret(struct pl_buf *b,
+    const struct pl_secret *s, struct pl_err *err);
 
 json_t *pl_json_object(void);
 json_t *pl_json_array(void);
@@ -392,7 +396,7 @@ struct pl_served;
 struct pl_served *pl_served_new(void);		/* gives */
 void pl_served_free(struct pl_served *s);	/* NULL is allowed */
 
-#define PL_SERVED_NEGATIVE 5	/* seconds that a "no" may be kept */
+#define PL_SERVED_NEGATIVE 1	/* seconds that a "no" may be kept */
 #define PL_SERVED_FIXED 3600	/* seconds for SOA, NS and addresses */
 
 /*
@@ -553,6 +557,9 @@ void pl_hmac_sum(struct pl_hmac *h, unsigned char out[64],
 /* Compares without telling by its time where the difference is. */
 bool pl_same_octets(const void *a, const void *b, size_t n);
 
+/* Keys, certificate requests and certificates. */
+#include "crypto-cert.h"
+
 /*
  * A request to be signed with AWS Signature Version 4.  The headers are
  * those to sign, in any order, and end with a NULL name: host and x-amz-date
@@ -625,6 +632,7 @@ struct pl_http_opts {
 	const char *endpoint;	/* scheme, host and port, no path */
 	const char *ca_file;	/* NULL: the system's */
 	int64_t timeout_ms;	/* of one call; 0: 60 s */
+	bool patient;		/* it may be silent for all of that time: no 10 s rule */
 	unsigned rate;		/* starts at most so many calls a second, a third more at once; 0: any */
 	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
 };

@@ -92,11 +92,11 @@ def records():
     def add_txt(name, value):
         found.append(txt(name, value))
         parts = [value[i:i + 255] for i in range(0, len(value), 255)]
-        lines.append(f"{name}. 5 TXT " + " ".join(f'"{p}"' for p in parts))
+        lines.append(f"{name}. 1 TXT " + " ".join(f'"{p}"' for p in parts))
 
     def add_cname(name, target):
         found.append(cname(name, target))
-        lines.append(f"{name}. 5 CNAME {target}.")
+        lines.append(f"{name}. 1 CNAME {target}.")
 
     for i in range(40):
         name = f"_acme-challenge.www{i}.example{i % 7}.com.{ZONE}"
@@ -173,7 +173,7 @@ def zone_file(lines, serial=1, address="127.0.0.1"):
     kind = "AAAA" if ":" in address else "A"
     return (f"$ORIGIN {ZONE}.\n"
             f"@ 3600 SOA ns1 hostmaster.example.net. {serial} 86400 3600 "
-            f"604800 5\n@ 3600 NS ns1\nns1 3600 {kind} {address}\n"
+            f"604800 1\n@ 3600 NS ns1\nns1 3600 {kind} {address}\n"
             + "\n".join(lines) + "\n")
 
 

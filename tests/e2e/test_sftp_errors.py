@@ -246,6 +246,8 @@ def test_root_that_is_not_ours(either, tmp_path):  # noqa: F811
 def inside(server):  # noqa: F811
     """The document root as the server's namespace has it."""
     return os.path.join(f"/proc/{server.proc.pid}", "root", "mnt/htdocs")
+    return os.path.join("/proc", str(server.proc.pid), "root", "mnt",
+                        "htdocs")
 
 
 @pytest.mark.parametrize("what, size", [("full", 0), ("filling", 2)])
@@ -348,6 +350,7 @@ def test_connection_breaks_in_each_phase(server, tmp_path,  # noqa: F811
         assert everything(server.root) == before
         # What comes before the user is known is in the first half.
         few = 24 if soak else 7 if how == "cut" else 4
+        broken = 0
         for i in range(few):
             if word == "cleanup":
                 site.ok("present", "--jobs", job, "--no-wait")
@@ -355,12 +358,15 @@ def test_connection_breaks_in_each_phase(server, tmp_path,  # noqa: F811
             cutter.limit = 10 + (whole - 20) * i // (few - 1)
             done = site.run(*tell[word], timeout=60)
             # The last octets are those of the farewell.
-            assert done.status in ((0, 6, 7) if i == few - 1 else (6, 7)), (
+            late = cutter.limit > whole * 3 // 4
+            assert done.status in ((0, 6, 7) if late else (6, 7)), (
                 cutter.limit, done)
+            broken += done.status != 0
             cutter.limit, cutter.silent = None, False
             site.ok("cleanup", "--all")
             assert everything(server.root) == before, i
             assert site.quiet_journal()
+        assert broken >= few // 2
 
 
 def test_nobody_listens(tmp_path, open_path):  # noqa: F811

@@ -95,6 +95,47 @@ the_example(void **state)
 }
 
 static void
+controllers(void **state)
+{
+	const struct pl_controller *k;
+	struct pl_config *c;
+	struct pl_err err;
+
+	c = load(state,
+	    "controller \"live\" { kind = \"sslstore\"\n"
+	    "  url = \"https://wbapi.thesslstore.com/rest/\"\n"
+	    "  partner-code = \"123\"  auth-token-file = \"/none\" }\n"
+	    "controller \"sandbox\" { kind = \"sslstore\"\n"
+	    "  url = \"https://sandbox-wbapi.thesslstore.com\"\n"
+	    "  partner-code = \"4\"  auth-token-file = \"/none\"\n"
+	    "  page-size = 25  renewal-window = 14  timeout = 20 }\n"
+	    "controller \"old\" { kind = \"sslstore\" enabled = no\n"
+	    "  url = \"https://api.thesslstore.com\"\n"
+	    "  partner-code = \"5\"  auth-token-file = \"/none\" }\n");
+	assert_int_equal(c->ncontrollers, 3);
+	assert_int_equal(pl_config_controller(&k, c, "live", &err), PL_OK);
+	assert_string_equal(k->settings.account, "live");
+	assert_string_equal(k->settings.provider, "sslstore");
+	assert_string_equal(pl_setting(&k->settings, "url"),
+	    "https://wbapi.thesslstore.com");
+	assert_int_equal(k->page_size, 100);
+	assert_int_equal(k->renewal_window, 30);
+	assert_int_equal(k->timeout_ms, 60000);
+	assert_int_equal(pl_config_controller(&k, c, "sandbox", &err), PL_OK);
+	assert_int_equal(k->page_size, 25);
+	assert_int_equal(k->renewal_window, 14);
+	assert_int_equal(k->timeout_ms, 20000);
+	assert_int_equal(pl_config_controller(&k, c, NULL, &err), PL_EINVAL);
+	assert_non_null(strstr(err.text, ": live, sandbox"));
+	assert_null(k);
+	assert_int_equal(pl_config_controller(&k, c, "old", &err), PL_EINVAL);
+	assert_non_null(strstr(err.text, "is not enabled"));
+	assert_int_equal(pl_config_controller(&k, c, "new", &err), PL_EINVAL);
+	assert_null(k);
+	pl_config_free(c);
+}
+
+static void
 every_setting(void **state)
 {
 	static const char *const patterns[] = { "*.acme.example.com", "_x*" };
@@ -310,6 +351,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_example),
+		cmocka_unit_test(controllers),
 		cmocka_unit_test(every_setting),
 		cmocka_unit_test(routes),
 		cmocka_unit_test(inline_secret),

@@ -264,7 +264,7 @@ controllers(void **state)
 		    "1: url: missing", "1: partner-code: missing",
 		    "1: auth-token: missing in controller \"s\": write "
 		    "auth-token-file" },
-		{ STORE "\"https://x.example/rest\" }",
+		{ STORE "\"https://x.example/rest/order\" }",
 		    "1: url: only scheme, host and port" },
 		{ STORE "\"https://u@x.example\" }", "1: url: only scheme" },
 		{ STORE "\"http://x.example\" }", "1: url: https is needed" },
