@@ -538,6 +538,7 @@ struct pl_task {
 	struct pl_verdict *verdicts;
 	size_t nverdicts;
 	char *zone;
+	char *where;			/* where the aliases end, as last seen */
 	bool looking;			/* the check worker has it */
 	uint32_t look;			/* its number there */
 	enum pl_look look_kind;

@@ -20,6 +20,7 @@ struct preflight {
 	const char *name;
 	const struct pl_account *account;
 	char scope[PL_NAME_MAX];
+	const char *name_there;		/* where the proof would be published */
 	struct pl_err account_err;
 	bool by_route;
 	bool wrote;
@@ -60,64 +61,41 @@ make_job(struct pl_job *job, const char *name, struct pl_err *err)
 	return code;
 }
 
-/* The account that would publish a DNS proof: by route, or the only one
- * that holds the zone. */
-/*
- * A responder is not asked, because its sockets may be placardd's: the look
- * has told whether somebody answers, here it is only said whose zone it is.
- */
-static enum pl_code
-ask_responder(const struct pl_account *a, const struct pl_task *dns,
-    char scope[PL_NAME_MAX], struct pl_err *err)
+static bool
+may_publish(const struct pl_account *a)
 {
-	const struct pl_setting *zones = pl_setting_find(&a->settings,
-	    "zones");
-
-	scope[0] = '\0';
-	for (size_t i = 0; zones != NULL && dns->zone != NULL &&
-	    i < zones->n; i++)
-		if (strcasecmp(zones->values[i], dns->zone) == 0) {
-			snprintf(scope, PL_NAME_MAX, "%s", dns->zone);
-			return PL_OK;
-		}
-	return pl_fail(err, PL_ENOZONE, "%s: leads to none of the zones of "
-	    "account %s; placard delegate prints the line for it",
-	    dns->ch->record, a->settings.account);
+	return a != NULL && a->enabled &&
+	    (a->desc->kinds & (1u << PL_TXT)) != 0;
 }
 
-static enum pl_code
-ask_account(struct pl_session *s, const struct pl_account *a,
-    const struct pl_task *dns, char scope[PL_NAME_MAX], struct pl_err *err)
+static const struct pl_account *
+route_account(const struct pl_config *c, const struct pl_route *r)
 {
-	if ((a->desc->flags & PL_P_RESIDENT) != 0)
-		return ask_responder(a, dns, scope, err);
-	return pl_engine_test(s->engine, a, dns->ch->record, scope, err);
+	const struct pl_account *a;
+
+	for (size_t i = 0; r != NULL && i < r->naccounts; i++) {
+		a = pl_config_account(c, r->accounts[i]);
+		if (may_publish(a))
+			return a;
+	}
+	return NULL;
 }
 
+/* The only account that holds the zone of a name; none is no error. */
 static void
-find_account(struct pl_session *s, struct preflight *p)
+ask_accounts(struct pl_session *s, struct preflight *p, const char *name)
 {
-	const struct pl_challenge *ch = p->run->tasks[0].ch;
 	const struct pl_config *c = s->config;
-	const struct pl_route *r = pl_config_route(c, ch->domain, PL_DNS_01);
 	struct pl_err err;
 
-	pl_err_clear(&p->account_err);
-	if (r != NULL && r->naccounts > 0) {
-		p->by_route = true;
-		p->account = pl_config_account(c, r->accounts[0]);
-		ask_account(s, p->account, &p->run->tasks[0], p->scope,
-		    &p->account_err);
-		return;
-	}
 	for (size_t i = 0; i < c->naccounts; i++) {
 		const struct pl_account *a = &c->accounts[i];
 		char scope[PL_NAME_MAX];
 
-		if (!a->enabled || (a->desc->kinds & (1u << PL_TXT)) == 0)
+		if (!may_publish(a))
 			continue;
 		pl_err_clear(&err);
-		if (ask_account(s, a, &p->run->tasks[0], scope, &err) ==
+		if (pl_engine_test(s->engine, a, name, scope, &err) ==
 		    PL_ENOZONE)
 			continue;
 		if (p->account != NULL) {
@@ -131,18 +109,83 @@ find_account(struct pl_session *s, struct preflight *p)
 		p->account_err = err;
 		memcpy(p->scope, scope, sizeof(scope));
 	}
-	if (p->account == NULL && c->naccounts > 0)
+}
+
+/* Where its aliases lead, the account of that name publishes. */
+static void
+follow_alias(struct pl_session *s, struct preflight *p, const char *where)
+{
+	const struct pl_config *c = s->config;
+	const struct pl_account *a = route_account(c,
+	    pl_config_route(c, where, PL_DNS_01));
+
+	if (a != NULL) {
+		p->account = a;
+		p->by_route = true;
+	}
+	p->name_there = where;
+	pl_err_clear(&p->account_err);
+	pl_engine_test(s->engine, p->account, where, p->scope,
+	    &p->account_err);
+}
+
+/* The account that would publish a DNS proof: by route, or the only one
+ * that holds the zone. */
+static void
+find_account(struct pl_session *s, struct preflight *p)
+{
+	const struct pl_task *t = &p->run->tasks[0];
+	const char *record = t->ch->record, *where = t->where;
+	const struct pl_config *c = s->config;
+	const struct pl_route *r = pl_config_route(c, t->ch->domain,
+	    PL_DNS_01);
+	bool follow;
+
+	pl_err_clear(&p->account_err);
+	p->name_there = record;
+	p->account = route_account(c, r);
+	p->by_route = p->account != NULL;
+	if (r == NULL)
+		ask_accounts(s, p, record);
+	if (where == NULL || where[0] == '\0')
+		where = record;
+	follow = strcmp(where, record) != 0 &&
+	    (r != NULL && r->follow != -1 ? r->follow != 0 :
+	    p->account == NULL || p->account->follow);
+	if (r != NULL && p->account == NULL)
+		pl_fail(&p->account_err, PL_EINVAL,
+		    "all accounts of its route are disabled");
+	else if (p->account != NULL && p->account_err.code == PL_OK && follow)
+		follow_alias(s, p, where);
+	else if (p->by_route)
+		pl_engine_test(s->engine, p->account, record, p->scope,
+		    &p->account_err);
+	else if (p->account == NULL && follow) {
+		p->name_there = where;
+		ask_accounts(s, p, where);
+	}
+	if (p->account == NULL && p->account_err.code == PL_OK &&
+	    c->naccounts > 0)
 		pl_fail(&p->account_err, PL_ENOZONE,
 		    "no route, and no account holds its zone");
+}
+
+/* The name that the marker goes below: beside the proof's. */
+static const char *
+marker_parent(const struct preflight *p)
+{
+	const char *dot = strchr(p->name_there, '.');
+
+	return p->name_there[0] == '_' && dot != NULL ? dot + 1 :
+	    p->name_there;
 }
 
 /* Writes a marker record under a name that no CA uses, and removes it. */
 static void
 write_marker(struct pl_session *s, struct preflight *p)
 {
-	const struct pl_challenge *ch = p->run->tasks[0].ch;
 	struct pl_challenge_args a = { .method = "dns-txt",
-		.domain = ch->domain, .account = p->account->settings.account };
+		.domain = marker_parent(p), .account = p->account->settings.account };
 	struct pl_job job = { .id = pl_strdup("check"), .n = 1,
 		.hold = PL_HOLD_VISIBLE };
 	struct pl_job_run *run;
@@ -152,7 +195,7 @@ write_marker(struct pl_session *s, struct preflight *p)
 
 	job.challenges = pl_array(1, sizeof(*job.challenges));
 	pl_buf_init(&name, PL_NAME_MAX);
-	pl_buf_addf(&name, MARKER ".%s", ch->domain);
+	pl_buf_addf(&name, MARKER ".%s", a.domain);
 	pl_random_name(value, 32);
 	a.name = name.data;
 	a.value = value;
@@ -280,13 +323,27 @@ print_text(const struct preflight *p)
 		print_look("http", &p->run->tasks[1]);
 }
 
+/* A passing fault is told from what somebody has to change. */
 static int
 status_of(const struct preflight *p)
 {
+	const struct pl_err *errs[] = { &p->account_err, &p->write_err,
+		&p->run->tasks[0].err };
+
 	if (ready(p))
 		return 0;
-	if (p->account_err.code == PL_EAUTH || p->write_err.code == PL_EAUTH)
-		return pl_code_exit(PL_EAUTH);
+	for (size_t i = 0; i < PL_NELEM(errs); i++) {
+		if (errs[i]->code == PL_EAUTH || errs[i]->code == PL_EINVAL)
+			return pl_code_exit(errs[i]->code);
+	}
+	for (size_t i = 0; i < PL_NELEM(errs); i++) {
+		if (errs[i]->code != PL_OK && !pl_code_retry(errs[i]->code))
+			return pl_code_exit(PL_EREMOTE);
+	}
+	for (size_t i = 0; i < PL_NELEM(errs); i++) {
+		if (errs[i]->code != PL_OK)
+			return pl_code_exit(errs[i]->code);
+	}
 	return pl_code_exit(PL_EREMOTE);
 }
 

@@ -636,6 +636,28 @@ load_route(struct pl_config *c, struct pl_faults *faults,
 
 /* ---- verify ------------------------------------------------------------ */
 
+/* A resolver of DNS over HTTPS: https://HOST[:PORT][/PATH]. */
+static bool
+is_doh(const char *text)
+{
+	char host[256];
+	size_t n;
+	uint16_t port;
+	struct pl_buf b;
+	bool ok;
+
+	if (strncmp(text, "https://", 8) != 0 ||
+	    text[strcspn(text, " #@\\\"")] != '\0')
+		return false;
+	n = strcspn(text + 8, "/?");
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_add(&b, text + 8, n);
+	ok = pl_hostport_parse(host, sizeof(host), &port, b.data, 443,
+	    NULL) == PL_OK;
+	pl_buf_clear(&b);
+	return ok;
+}
+
 /* A list of "ADDR[:PORT]". */
 static char **
 verify_addresses(struct pl_faults *faults, const struct pl_conf_section *s,
@@ -650,10 +672,11 @@ verify_addresses(struct pl_faults *faults, const struct pl_conf_section *s,
 	if (v == NULL || v->n == 0)
 		return NULL;
 	for (i = 0; i < v->n; i++)
-		if (pl_hostport_parse(host, sizeof(host), &found, v->text[i],
+		if (!(strcmp(key, "resolvers") == 0 && is_doh(v->text[i])) &&
+		    (pl_hostport_parse(host, sizeof(host), &found, v->text[i],
 		    port, NULL) != PL_OK ||
 		    (inet_pton(AF_INET, host, address) != 1 &&
-		    inet_pton(AF_INET6, host, address) != 1))
+		    inet_pton(AF_INET6, host, address) != 1)))
 			pl_fault(faults, v->file, v->line, key,
 			    "\"%s\" is no address: ADDR, ADDR:PORT or "
 			    "[ADDR]:PORT is expected", v->text[i]);

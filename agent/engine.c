@@ -129,6 +129,7 @@ run_free(struct pl_job_run *run)
 		free(t->verdicts);
 		pl_findings_free(t->findings, t->nfindings);
 		free(t->zone);
+		free(t->where);
 	}
 	free(run->tasks);
 	pl_job_clear(&run->job);

@@ -340,6 +340,9 @@ take_verdicts(struct pl_task *t, struct pl_sighting *s)
 	free(t->zone);
 	t->zone = s->zone;
 	s->zone = NULL;
+	free(t->where);
+	t->where = s->record;
+	s->record = NULL;
 	t->attempts = s->looks;
 	pl_findings_free(t->findings, t->nfindings);
 	t->findings = s->findings;

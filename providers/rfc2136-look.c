@@ -214,7 +214,9 @@ rfc2136_fail_rcode(const struct rfc2136 *self, const char *zone, unsigned rcode,
 	case PL_DNS_BADTIME:
 		return fail_time(self, err);
 	case PL_DNS_REFUSED:
-		return pl_fail(err, PL_EAUTH, "zone %s: update refused by %s "
+		/* The key is good, its rights end here; other zones and names
+		 * of the account need not suffer. */
+		return pl_fail(err, *key != '\0' ? PL_EREMOTE : PL_EAUTH, "zone %s: update refused by %s "
 		    "(REFUSED): let %s%s change it in the server's update policy",
 		    zone, host, *key != '\0' ? "key " : "this address",
 		    key);

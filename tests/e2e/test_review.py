@@ -111,3 +111,68 @@ def test_one_of_a_pair_leaves_the_record_for_the_other(bed):
     assert bed.primary.target(one["name"]) == "x.ca.test."
     bed.placard.ok("cleanup", "--job", "two")
     bed.unchanged()
+
+
+# -- the pre-flight
+
+def look(done):
+    assert len(done.objects) == 1, done
+    return done.objects[0]
+
+
+def test_check_follows_an_alias_to_the_account_that_publishes(tmp_path):
+    """Delegated to a zone that another account holds: its rights count."""
+    keys = [lab.Key("here."), lab.Key("there.")]
+    with lab.Named(tmp_path / "s", ["here.test", "there.test"], keys=keys,
+                   policy={"here.test": "grant here zonesub ANY;",
+                           "there.test": "grant there zonesub ANY;"}
+                   ) as server:
+        server.update("here.test", add=[
+            ("_acme-challenge.here.test.", 60, "CNAME",
+             "_acme-challenge.here.there.test.")])
+        placard = lab.Placard(tmp_path / "p")
+        placard.rfc2136("here", server, key=keys[0])
+        placard.rfc2136("there", server, key=keys[1])
+        placard.route("here.test", "here").route("there.test", "there")
+        placard.servers(server.where())
+        before = [server.dump(zone) for zone in server.zones]
+        done = placard.json("check", "--write", "here.test")
+        seen = look(done)
+        assert done.status == 0 and seen["ready"], done
+        assert seen["account"] == "there", done
+        assert seen["scope"] == "there.test", done
+        assert seen["wrote"] is True, done
+        # Told not to follow, it says what the account of the name may.
+        placard.routes = []
+        placard.route("here.test", "here", follow=False)
+        placard.route("there.test", "there")
+        placard.write()
+        seen = look(placard.json("check", "here.test"))
+        assert (seen["account"], seen["scope"]) == ("here", "here.test")
+        assert [server.dump(zone) for zone in server.zones] == before
+
+
+def test_check_passes_over_a_disabled_account(bed):
+    bed.placard.rfc2136("off", bed.primary, enabled=False)
+    bed.placard.routes = []
+    bed.placard.route(bed.zone, "off", "lab")
+    seen = look(bed.placard.json("check", bed.zone))
+    assert seen["account"] == "lab" and seen["ready"], seen
+    bed.placard.routes = []
+    bed.placard.route(bed.zone, "off").write()
+    done = bed.placard.json("check", bed.zone)
+    assert done.status == 3 and "disabled" in done.out, done
+    bed.unchanged()
+
+
+def test_check_of_a_server_that_is_gone_is_worth_another_try(tmp_path):
+    """The account's server does not answer: 6, as of any passing fault."""
+    gone = lab.closed_port("127.0.0.1")
+    with lab.Named(tmp_path / "s", ["one.test"]) as server:
+        placard = lab.Placard(tmp_path / "p")
+        placard.rfc2136("lab", server, timeout=1)
+        placard.accounts["lab"]["server"] = f"127.0.0.1:{gone}"
+        placard.route("one.test", "lab").servers(server.where())
+        done = placard.json("check", "one.test")
+        assert done.status == 6, done
+        assert look(done)["ready"] is False

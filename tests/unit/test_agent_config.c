@@ -57,7 +57,8 @@ the_example(void **state)
 	    "route \"example.com\" { account = \"lab\" }\n"
 	    "route \"www.example.com\"  { method = \"http-01\"\n"
 	    "  accounts = { \"web1\", \"web2\" } }\n"
-	    "verify { timeout = 300  resolvers = { \"192.0.2.1\" }\n"
+	    "verify { timeout = 300  resolvers = { \"192.0.2.1\",\n"
+	    "\"https://dns.example/dns-query\", \"https://[::1]:8443/q\" }\n"
 	    "  servers = { }  quorum = \"all\"  dnssec = \"warn\"\n"
 	    "  caa = \"warn\" trust-anchor = \"/usr/share/dns/root.key\" }\n"
 	    "controller \"store\" { kind = \"sslstore\"\n"
@@ -85,7 +86,10 @@ the_example(void **state)
 	assert_null(pl_config_account(c, "LAB"));
 	assert_int_equal(c->verify.timeout_ms, 300000);
 	assert_string_equal(c->verify.resolvers[0], "192.0.2.1");
-	assert_null(c->verify.resolvers[1]);
+	assert_string_equal(c->verify.resolvers[1],
+	    "https://dns.example/dns-query");
+	assert_non_null(c->verify.resolvers[2]);
+	assert_null(c->verify.resolvers[3]);
 	assert_null(c->verify.servers);
 	assert_int_equal(c->verify.quorum, 0);
 	assert_string_equal(c->verify.trust_anchor,

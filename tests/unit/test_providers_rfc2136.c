@@ -718,11 +718,11 @@ test_policy(void **state)
 	if (port == 0)
 		skip();
 	self = account(port, NULL, LAB_NAME, NULL);
-	assert_int_equal(apply(self, "policy.test", c, o, 3, &err), PL_EAUTH);
+	assert_int_equal(apply(self, "policy.test", c, o, 3, &err), PL_EREMOTE);
 	assert_non_null(strstr(err.text, "REFUSED"));
-	assert_int_equal(o[0].code, PL_EAUTH);
+	assert_int_equal(o[0].code, PL_EREMOTE);
 	assert_int_equal(o[1].code, PL_OK);
-	assert_int_equal(o[2].code, PL_EAUTH);
+	assert_int_equal(o[2].code, PL_EREMOTE);
 	assert_int_equal(txt(port, c[1].name, NULL, NULL), 1);
 	prov->close(self);
 }

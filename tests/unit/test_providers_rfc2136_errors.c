@@ -180,10 +180,10 @@ test_named(void **state)
 	prov->close(self);
 
 	self = open_with(named.port, "fixed.test", LAB_NAME, LAB_KEY);
-	add_ends(self, "fixed.test", 5000, PL_EAUTH, SAYS("REFUSED",
+	add_ends(self, "fixed.test", 5000, PL_EREMOTE, SAYS("REFUSED",
 	    "fixed.test", "policy", "placard"));
 	assert_int_equal(prov->apply(self, &call, "fixed.test", NULL, NULL, 0,
-	    &err), PL_EAUTH);
+	    &err), PL_EREMOTE);
 	prov->close(self);
 
 	self = open_with(named.port, "example.test", NULL, LAB_KEY);
