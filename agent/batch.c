@@ -752,7 +752,8 @@ pl_engine_dispatch(void *arg)
 	int64_t now = pl_mono_ms(), wake = INT64_MAX;
 
 	e->kick = 0;
-	pl_resident_keep(e);
+	if (!e->held)
+		pl_resident_keep(e);
 	for (size_t i = 0; !e->held && i < e->o.config->naccounts; i++) {
 		while (acct_step(&e->accts[i], now, &wake))
 			continue;
