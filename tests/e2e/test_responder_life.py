@@ -104,7 +104,7 @@ def test_command_status_and_signal(placard):
     assert placard.run(*args, "--", "sh", "-c",
                        "kill -TERM $$").status == 128 + signal.SIGTERM
     proc = placard.popen(*args, "--", "sh", "-c",
-                         "trap 'exit 9' TERM; echo up; while :; do read x; "
+                         "trap 'exit 9' TERM; echo up; while :; do sleep 1; "
                          "done", stdin=subprocess.PIPE)
     assert proc.stdout.readline() == "up\n"
     proc.terminate()
@@ -165,17 +165,18 @@ def test_flood(placard, tmp_path, limit):
                    [wrk, "-t", "1", "-c", "80", "-d", "60s",
                     f"http://127.0.0.1:{web}/.well-known/x"]) as flood:
             wait_for(lambda: cpu(pid) > 20, "the flood has begun")
-            before = memory(pid)
-            # The engine's own frames are not kept waiting by it: the
-            # worker is killed and refilled in the midst of it.
+            # Its successor is refilled in the midst of it.
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda: worker_or_none(run) not in (None, pid),
                      "a new worker")
             pid = run.worker()
-            wait_for(lambda: cpu(pid) > 50, "it works")
-            after = memory(pid)
+            wait_for(lambda: cpu(pid) > 20, "it works")
+            before = memory(pid)
+            wait_for(lambda: cpu(pid) > 100, "it still works")
             assert flood.running()
-            assert after < before + 2048, (before, after)
+            # A sanitizer keeps what is freed.
+            if "ASAN_OPTIONS" not in os.environ:
+                assert memory(pid) < before + 512
     assert placard.quiet_journal()
 
 
