@@ -29,6 +29,7 @@ struct pl_cli {
 	bool has_challenge;
 	const char *content_file;
 	const char *jobs;		/* --jobs FILE */
+	bool notify;			/* jobs may name a program to tell */
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
@@ -65,6 +66,7 @@ struct pl_cli {
 #define PL_TAKES_PRODUCT	0x4000
 #define PL_TAKES_CONTROLLER	0x8000	/* --controller */
 #define PL_TAKES_ORDER	0x10000
+#define PL_TAKES_TIMEOUT	0x20000	/* --timeout alone */
 
 struct pl_command {
 	const char *name;
@@ -133,6 +135,29 @@ int pl_cmd_csr(struct pl_cli *cli);
 int pl_cmd_derive(struct pl_cli *cli);
 /* cmd-product.c */
 int pl_cmd_product(struct pl_cli *cli);
+/* cmd-order.c */
+int pl_cmd_order(struct pl_cli *cli);
+
+/* cmd-job.c */
+int pl_cmd_job(struct pl_cli *cli);
+
+/* client.c: placardd's socket. */
+struct pl_client;
+/* PL_ENET: nobody listens there; PL_EAUTH: this user may not ask. */
+enum pl_code pl_client_open(struct pl_client **out,
+    const struct pl_config *config, struct pl_err *err);
+void pl_client_close(struct pl_client *c);
+json_t *pl_client_request(const char *what, const char *id);
+enum pl_code pl_client_send(struct pl_client *c, json_t *request,
+    struct pl_err *err);			/* keeps the request */
+/* The next answer (pl_json_free); an error object becomes err.  deadline:
+ * mono ms, 0: none; PL_EABSENT behind it. */
+enum pl_code pl_client_next(struct pl_client *c, int64_t deadline,
+    json_t **out, struct pl_err *err);
+/* Sends and gives the answer, which has this member. */
+enum pl_code pl_client_ask(struct pl_client *c, json_t *request,
+    const char *member, json_t **out, struct pl_err *err);
+enum pl_code pl_code_by_name(const char *name);	/* PL_EPROTO: none */
 
 /* session.c: an engine with signals and progress around it. */
 struct pl_session {

@@ -31,6 +31,7 @@ run_new(struct pl_engine *e, struct pl_job *job, int64_t timeout_ms)
 		run->tasks[i].seq = (uint32_t)i;
 	}
 	e->runs = pl_grow(e->runs, e->nruns + 1, sizeof(struct pl_job_run *));
+	run->place = e->nruns;
 	e->runs[e->nruns++] = run;
 	return run;
 }
@@ -205,6 +206,162 @@ pl_engine_present(struct pl_engine *e, struct pl_job *job,
 
 	for (size_t i = 0; i < run->job.n; i++)
 		task_start(e, &run->tasks[i], false);
+	return run;
+}
+
+/* ---- going on with what an engine before has left --------------------------------- */
+
+/* Which target a row belongs to: its account's, or the only one, which then
+ * has followed an alias. */
+static struct pl_target *
+target_of_row(struct pl_engine *e, struct pl_task *t, const struct pl_row *r)
+{
+	const struct pl_account *a = pl_config_account(e->o.config,
+	    r->account);
+
+	if (a == NULL || r->state == PL_ROW_REMOVING)
+		return NULL;
+	for (size_t k = 0; k < t->n; k++) {
+		if (t->targets[k].account == a && t->targets[k].row.id == 0)
+			return &t->targets[k];
+	}
+	if (t->n != 1 || t->targets[0].row.id != 0)
+		return NULL;
+	t->targets[0].account = a;
+	return &t->targets[0];
+}
+
+static void
+take_row(struct pl_target *g, struct pl_row *r)
+{
+	pl_row_clear(&g->row);
+	g->row = *r;
+	*r = (struct pl_row){ 0 };	/* transferred */
+	free(g->name);
+	g->name = pl_strdup(g->row.name);
+	free(g->scope);
+	g->scope = pl_strdup(g->row.scope);
+	g->probing = false;
+	if (g->row.state == PL_ROW_INTENT)
+		g->maybe = true;
+	else
+		g->phase = PL_T_DONE;
+}
+
+/* All of it is published: it is visible, or has to be looked for. */
+static void
+resume_published(struct pl_engine *e, struct pl_task *t)
+{
+	bool visible = true;
+
+	for (size_t k = 0; k < t->n; k++) {
+		const struct pl_row *r = &t->targets[k].row;
+
+		visible = visible && r->state == PL_ROW_VISIBLE;
+		if (r->published > t->published)
+			t->published = r->published;
+		if (r->visible > t->visible)
+			t->visible = r->visible;
+	}
+	t->state = t->told = visible ? PL_VISIBLE : PL_PUBLISHED;
+	if (visible || !e->o.wait)
+		pl_task_rest(t);
+	else
+		pl_look_start(t, false);
+}
+
+static void
+drop_targets(struct pl_task *t, size_t keep)
+{
+	for (; t->n > keep; t->n--) {
+		free(t->targets[t->n - 1].name);
+		pl_row_clear(&t->targets[t->n - 1].row);
+	}
+	if (keep == 0) {
+		free(t->targets);
+		t->targets = NULL;
+	}
+}
+
+static void
+task_resume(struct pl_engine *e, struct pl_task *t, struct pl_row *rows,
+    size_t n)
+{
+	struct pl_target *g;
+	struct pl_err err;
+	size_t found = 0, done = 0;
+
+	if (find_accounts(e, t, &err) != PL_OK) {
+		pl_task_fail(t, &err);
+		pl_task_rest(t);
+		return;
+	}
+	/* The rows know which account it was. */
+	if (t->n > 0 && t->targets[0].probing)
+		drop_targets(t, 1);
+	for (size_t k = 0; k < t->n; k++)
+		fill_row(e, &t->targets[k]);
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].id == 0 || rows[i].seq != t->seq ||
+		    (g = target_of_row(e, t, &rows[i])) == NULL)
+			continue;
+		take_row(g, &rows[i]);
+		found++;
+	}
+	if (found == 0) {
+		drop_targets(t, 0);
+		task_start(e, t, false);
+		return;
+	}
+	for (size_t k = 0; k < t->n; k++)
+		done += t->targets[k].phase == PL_T_DONE;
+	if (done == t->n) {
+		resume_published(e, t);
+		return;
+	}
+	for (size_t k = 0; k < t->n; k++) {
+		g = &t->targets[k];
+		if (g->phase == PL_T_DONE)
+			continue;
+		if (g->scope != NULL)
+			pl_target_ready(g);
+		else
+			pl_target_scope(g);
+	}
+}
+
+static bool
+has_row(const struct pl_row *rows, size_t n, uint32_t seq)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].id != 0 && rows[i].seq == seq &&
+		    rows[i].state != PL_ROW_REMOVING)
+			return true;
+	}
+	return false;
+}
+
+struct pl_job_run *
+pl_engine_resume(struct pl_engine *e, struct pl_job *job,
+    int64_t timeout_ms, struct pl_row *rows, size_t *n)
+{
+	struct pl_job_run *run = run_new(e, job, timeout_ms);
+	size_t left = 0;
+
+	for (size_t i = 0; i < run->job.n; i++) {
+		struct pl_task *t = &run->tasks[i];
+
+		pl_err_clear(&t->err);
+		if (t->ch->kind != PL_NOTHING && has_row(rows, *n, t->seq))
+			task_resume(e, t, rows, *n);
+		else
+			task_start(e, t, false);
+	}
+	for (size_t i = 0; i < *n; i++) {
+		if (rows[i].id != 0)
+			rows[left++] = rows[i];
+	}
+	*n = left;
 	return run;
 }
 
@@ -415,8 +572,22 @@ take_out(struct pl_target **first, struct pl_target ***last,
 	*last = at;
 }
 
+/* How a target ends that waits for its turn. */
 static void
-target_cancel(struct pl_engine *e, struct pl_target *t)
+stop_error(const struct pl_target *t, bool late, struct pl_err *err)
+{
+	if (!late)
+		pl_fail(err, PL_ECANCEL, "%s: cancelled", t->task->ch->shown);
+	else if (t->err.code != PL_OK)
+		*err = t->err;
+	else
+		pl_fail(err, PL_ENET, "%s: account %s could not be called "
+		    "before the deadline", t->task->ch->shown,
+		    t->account->settings.account);
+}
+
+static void
+target_stop(struct pl_engine *e, struct pl_target *t, bool late)
 {
 	struct pl_acct *a = pl_acct_of(e, t->account);
 	struct pl_group *g;
@@ -431,8 +602,40 @@ target_cancel(struct pl_engine *e, struct pl_target *t)
 		take_out(&g->first, &g->last, t);
 	}
 	t->probing = false;
-	pl_fail(&err, PL_ECANCEL, "%s: cancelled", t->task->ch->shown);
+	stop_error(t, late, &err);
 	pl_target_failed(t, &err);
+}
+
+static void
+look_stopped(struct pl_task *t, bool late)
+{
+	pl_look_stop(t);
+	if (late)
+		pl_fail(&t->err, PL_EABSENT, "%s: not visible before the "
+		    "deadline", t->ch->record);
+	else
+		pl_fail(&t->err, PL_ECANCEL, "%s: cancelled", t->ch->shown);
+	pl_task_rest(t);
+}
+
+void
+pl_engine_stop_run(struct pl_engine *e, struct pl_job_run *run, bool late)
+{
+	if (run->removing || run->open == 0)
+		return;
+	run->cancelled = true;
+	for (size_t k = 0; k < run->job.n; k++) {
+		struct pl_task *t = &run->tasks[k];
+
+		if (t->resting)
+			continue;
+		if (t->looking) {
+			look_stopped(t, late);
+			continue;
+		}
+		for (size_t m = 0; m < t->n; m++)
+			target_stop(e, &t->targets[m], late);
+	}
 }
 
 static void
@@ -447,28 +650,8 @@ void
 pl_engine_cancel(struct pl_engine *e)
 {
 	pl_loop_after(e->loop, CANCEL_MS, kill_busy, e);
-	for (size_t i = 0; i < e->nruns; i++) {
-		struct pl_job_run *run = e->runs[i];
-
-		if (run->removing || run->open == 0)
-			continue;
-		run->cancelled = true;
-		for (size_t k = 0; k < run->job.n; k++) {
-			struct pl_task *t = &run->tasks[k];
-
-			if (t->resting)
-				continue;
-			if (t->looking) {
-				pl_look_stop(t);
-				pl_fail(&t->err, PL_ECANCEL, "%s: cancelled",
-				    t->ch->shown);
-				pl_task_rest(t);
-				continue;
-			}
-			for (size_t m = 0; m < t->n; m++)
-				target_cancel(e, &t->targets[m]);
-		}
-	}
+	for (size_t i = 0; i < e->nruns; i++)
+		pl_engine_stop_run(e, e->runs[i], false);
 }
 
 bool

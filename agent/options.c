@@ -20,10 +20,14 @@ enum opt {
 	OPT_OWN, OPT_CN, OPT_SAN, OPT_KEY, OPT_KEY_OUT, OPT_KEY_PASS, OPT_OUT,
 	OPT_ORGANIZATION, OPT_UNIT, OPT_LOCALITY, OPT_STATE, OPT_COUNTRY,
 	OPT_EMAIL, OPT_CSR, OPT_UNIQUE, OPT_VENDOR, OPT_VALIDATION,
-	OPT_CONTROLLER
+	OPT_CONTROLLER, OPT_PRODUCT, OPT_DCV, OPT_APPROVER, OPT_MONTHS,
+	OPT_DAYS, OPT_CONTACT, OPT_SERVERS, OPT_SERVER_TYPE, OPT_WAIT,
+	OPT_EXPIRING, OPT_FULL, OPT_REASON, OPT_ADD_SAN, OPT_REMOVE_SAN
 };
 
 #define DATA PL_TAKES_CHALLENGE | PL_TAKES_BRIEF
+/* Of the command order, whose own help explains them. */
+#define ORDER PL_TAKES_ORDER | PL_TAKES_BRIEF
 
 struct opt_desc {
 	int id;
@@ -57,7 +61,8 @@ static const struct opt_desc options[] = {
 	    "use this account instead of the routes" },
 	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH | PL_TAKES_CREATE,
 	    "seconds, for record sets that are new" },
-	{ OPT_TIMEOUT, 0, "timeout", "SECONDS", PL_TAKES_LOOK,
+	{ OPT_TIMEOUT, 0, "timeout", "SECONDS",
+	    PL_TAKES_LOOK | PL_TAKES_TIMEOUT,
 	    "deadline for all of it" },
 	{ OPT_SERVER, 0, "server", "ADDR[:PORT]", PL_TAKES_LOOK,
 	    "ask this server only (repeatable)" },
@@ -116,6 +121,27 @@ static const struct opt_desc options[] = {
 	    "DV, OV, EV, CODE_SIGNING, CLIENT, ..." },
 	{ OPT_CONTROLLER, 0, "controller", "NAME", PL_TAKES_CONTROLLER,
 	    "which one, where several are configured" },
+	{ OPT_PRODUCT, 0, "product", "CODE", ORDER, NULL },
+	{ OPT_CSR, 0, "csr", "FILE", ORDER, NULL },
+	{ OPT_DCV, 0, "dcv", "[NAME=]METHOD", ORDER, NULL },
+	{ OPT_SAN, 0, "san", "NAME", ORDER, NULL },
+	{ OPT_ADD_SAN, 0, "add-san", "NAME", ORDER, NULL },
+	{ OPT_REMOVE_SAN, 0, "remove-san", "NAME", ORDER, NULL },
+	{ OPT_APPROVER, 0, "approver-email", "ADDRESS", ORDER, NULL },
+	{ OPT_EMAIL, 0, "email", "ADDRESS", ORDER, NULL },
+	{ OPT_DOMAIN, 0, "domain", "NAME", ORDER, NULL },
+	{ OPT_MONTHS, 0, "months", "N", ORDER, NULL },
+	{ OPT_DAYS, 0, "days", "N", ORDER, NULL },
+	{ OPT_CONTACT, 0, "contact", "FILE", ORDER, NULL },
+	{ OPT_SERVERS, 0, "servers", "N", ORDER, NULL },
+	{ OPT_SERVER_TYPE, 0, "server-type", "TYPE", ORDER, NULL },
+	{ OPT_STATE, 0, "state", "STATE", ORDER, NULL },
+	{ OPT_EXPIRING, 0, "expiring", "DAYS", ORDER, NULL },
+	{ OPT_REASON, 0, "reason", "TEXT", ORDER, NULL },
+	{ OPT_OUT, 0, "out", "DIR", ORDER, NULL },
+	{ OPT_FULL, 0, "full", NULL, ORDER, NULL },
+	{ OPT_WAIT, 0, "wait", NULL, ORDER, NULL },
+	{ OPT_DRY_RUN, 0, "dry-run", NULL, ORDER, NULL },
 	{ OPT_CONFIG, 'c', "config", "FILE", 0, "configuration file" },
 	{ OPT_JSON, 0, "json", NULL, 0, "results and errors as JSON" },
 	{ OPT_QUIET, 'q', "quiet", NULL, 0, "say less" },
@@ -355,6 +381,7 @@ take_own(struct pl_cli *cli, int id, const char *arg)
 		    sizeof(*cli->own));
 		cli->own[cli->nown].name = options[i].name;
 		cli->own[cli->nown++].value = arg != NULL ? arg : "";
+		break;	/* commands share options, under one name */
 	}
 	return -1;
 }
@@ -593,61 +620,40 @@ pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n)
 		    strcmp(cli->jobs, "-") == 0 ? "standard input" : cli->jobs,
 		    &err);
 	pl_buf_clear(&text);
+	for (size_t i = 0; code == PL_OK && i < *n; i++) {
+		if ((*jobs)[i].notify != NULL && !cli->notify)
+			code = pl_fail(&err, PL_EINVAL, "%s: job %s: notify: "
+			    "only placardd does that", cli->jobs,
+			    (*jobs)[i].id);
+	}
 	if (code == PL_OK)
 		return -1;
+	for (size_t i = 0; i < *n; i++)
+		pl_job_clear(&(*jobs)[i]);
+	free(*jobs);
+	*jobs = NULL;
+	*n = 0;
 	/* Whatever is wrong with it, it is the job file. */
 	err.code = PL_EINVAL;
 	return pl_cli_fail(cli, &err);
-}
-
-/* Names that any account may write, all together. */
-static const char **
-all_patterns(const struct pl_config *c)
-{
-	const char **list = NULL;
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->naccounts; i++) {
-		char **p = c->accounts[i].allow_names;
-
-		for (; p != NULL && *p != NULL; p++) {
-			list = pl_grow(list, n + 2, sizeof(*list));
-			list[n++] = *p;
-			list[n] = NULL;
-		}
-	}
-	return list;
 }
 
 int
 pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
     const struct pl_job *jobs, size_t n)
 {
-	const char **patterns = all_patterns(c);
 	struct pl_err err;
-	int status = -1;
+	size_t k;
 
-	for (size_t i = 0; i < n && status == -1; i++) {
-		for (size_t k = 0; k < jobs[i].n && status == -1; k++) {
-			const struct pl_challenge *ch = &jobs[i].challenges[k];
-
-			pl_err_clear(&err);
-			if (ch->kind == PL_NOTHING || pl_record_allowed(
-			    ch->kind, ch->record, ch->value, ch->value_len,
-			    ch->method == PL_DNS_TXT_TOKEN, patterns, &err) ==
-			    PL_OK)
-				continue;
-			err.code = PL_EINVAL;
-			if (cli->jobs == NULL) {
-				status = pl_cli_usage(cli, "%s", err.text);
-				break;
-			}
-			pl_prefix(&err, "%s: job %s: challenges[%zu].%s",
-			    cli->jobs, jobs[i].id, k,
-			    ch->kind == PL_FILE ? "path" : "name");
-			status = pl_cli_fail(cli, &err);
-		}
+	for (size_t i = 0; i < n; i++) {
+		if (pl_config_allows(c, &jobs[i], &k, &err) == PL_OK)
+			continue;
+		if (cli->jobs == NULL)
+			return pl_cli_usage(cli, "%s", err.text);
+		pl_prefix(&err, "%s: job %s: challenges[%zu].%s", cli->jobs,
+		    jobs[i].id, k,
+		    jobs[i].challenges[k].kind == PL_FILE ? "path" : "name");
+		return pl_cli_fail(cli, &err);
 	}
-	free(patterns);
-	return status;
+	return -1;
 }

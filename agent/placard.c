@@ -37,6 +37,12 @@ static const struct pl_command commands[] = {
 	{ "delegate", "NAME...",
 	    "The lines that lead challenges to this host's responder.",
 	    PL_TAKES_LOOK | PL_TAKES_CREATE, 1, -1, pl_cmd_delegate, NULL },
+	{ "job", "submit FILE | list | show ID | wait ID | watch [ID] | "
+	    "release ID | cancel ID",
+	    "Hands jobs to placardd and asks for them.", PL_TAKES_TIMEOUT, 1,
+	    2, pl_cmd_job,
+	    "FILE is a job as JSON, or several, one a line; - is standard input."
+	    "\n" },
 	{ "account", "list | show NAME | test NAME",
 	    "Shows accounts, or tries their credentials.",
 	    PL_TAKES_LOOK | PL_TAKES_HOST_KEY, 1, 2,
@@ -60,6 +66,20 @@ static const struct pl_command commands[] = {
 	    "Shows what the store sells and what an order needs.",
 	    PL_TAKES_PRODUCT | PL_TAKES_CONTROLLER, 1, 2, pl_cmd_product,
 	    "With a controller, the store is asked for months and prices.\n" },
+	{ "order", "WORD ...", "Orders certificates, and looks after orders.",
+	    PL_TAKES_ORDER | PL_TAKES_CONTROLLER | PL_TAKES_LOOK, 1, -1,
+	    pl_cmd_order,
+"new --product CODE --csr FILE --dcv METHOD [--dcv NAME=METHOD]... [--wait]\n"
+"    [--san NAME]... [--approver-email A]... [--months N | --days N]\n"
+"    [--contact FILE] [--servers N] [--server-type T] [--dry-run]\n"
+"list [--state S] [--expiring DAYS] | show ID | refresh ID [--wait]\n"
+"sync [--full] | import [ID]... | delete ID | download ID --out DIR\n"
+"approvers --product CODE NAME | resend ID [--email A] | organizations\n"
+"method ID --dcv METHOD [--domain D] [--email A]\n"
+"renew ID [--csr FILE] [--contact FILE] [--months N] [--wait]\n"
+"reissue ID --csr FILE [--add-san N]... [--remove-san N]... [--wait]\n"
+"revoke ID [--reason T] | cancel ID [--reason T]\n"
+"METHOD: dns, file, https-file, email.  See placard-orders(7).\n" },
 };
 
 void

@@ -22,6 +22,8 @@
 
 #define GRACE_MS 2000
 #define IDLE_MS 60000
+#define PAUSE_MS 100
+#define PAUSE_CAP_MS 30000
 
 struct pl_worker {
 	struct pl_pool *pool;
@@ -42,6 +44,14 @@ struct pl_worker {
 	void *stream_ctx;
 };
 
+/* How often in a row the workers of a key have ended in trouble. */
+struct hurt {
+	char *key;
+	unsigned deaths;
+	int64_t until;		/* mono ms: no new one before */
+	uint64_t timer;
+};
+
 struct pl_pool {
 	struct pl_loop *loop;
 	char *libexec;
@@ -50,7 +60,9 @@ struct pl_pool {
 	void (*freed)(void *ctx);
 	void *freed_ctx;
 	unsigned restarts;
-	bool sweeping;
+	uint64_t sweeping;	/* timer */
+	struct hurt *hurt;	/* keys whose workers die young */
+	size_t nhurt;
 };
 
 enum pl_code
@@ -86,7 +98,6 @@ sweep(void *arg)
 {
 	struct pl_pool *p = arg;
 	struct pl_worker **at = &p->workers, *w;
-
 	bool again = false, resident = false;
 
 	while ((w = *at) != NULL) {
@@ -101,12 +112,73 @@ sweep(void *arg)
 		again = again || w->dead;
 		at = &w->next;
 	}
-	p->sweeping = again;
-	if (again)
-		pl_loop_after(p->loop, 100, sweep, p);
+	p->sweeping = again ? pl_loop_after(p->loop, 100, sweep, p) : 0;
 	/* Its sockets are free now: another may take its place. */
 	if (resident && p->freed != NULL)
 		p->freed(p->freed_ctx);
+}
+
+/* ---- workers that die young get a pause ------------------------------------- */
+
+static void
+wake(void *arg)
+{
+	struct pl_pool *p = arg;
+
+	if (p->freed != NULL)
+		p->freed(p->freed_ctx);
+}
+
+static struct hurt *
+hurt_find(const struct pl_pool *p, const char *key)
+{
+	for (size_t i = 0; i < p->nhurt; i++) {
+		if (strcmp(p->hurt[i].key, key) == 0)
+			return &p->hurt[i];
+	}
+	return NULL;
+}
+
+/* The first death costs nothing, the next ones ever more. */
+static void
+hurt_more(struct pl_pool *p, const char *key)
+{
+	struct hurt *h = hurt_find(p, key);
+	int64_t pause;
+
+	if (h == NULL) {
+		p->hurt = pl_grow(p->hurt, p->nhurt + 1, sizeof(*h));
+		h = &p->hurt[p->nhurt++];
+		*h = (struct hurt){ .key = pl_strdup(key) };
+	}
+	pause = h->deaths == 0 ? 0 :
+	    (int64_t)PAUSE_MS << (h->deaths < 10 ? h->deaths - 1 : 9);
+	h->deaths++;
+	h->until = pl_mono_ms() + (pause < PAUSE_CAP_MS ? pause :
+	    PAUSE_CAP_MS);
+}
+
+static void
+hurt_healed(struct pl_pool *p, const char *key)
+{
+	struct hurt *h = hurt_find(p, key);
+
+	if (h != NULL)
+		h->deaths = 0;
+}
+
+/* Must the key wait?  `freed` is called when it may go on. */
+static bool
+hurt_waits(struct pl_pool *p, const char *key)
+{
+	struct hurt *h = hurt_find(p, key);
+	int64_t now = pl_mono_ms();
+
+	if (h == NULL || h->until <= now)
+		return false;
+	pl_loop_forget(p->loop, h->timer);
+	h->timer = pl_loop_after(p->loop, h->until - now, wake, p);
+	return true;
 }
 
 static void
@@ -123,13 +195,12 @@ worker_end(struct pl_worker *w, const struct pl_err *why)
 	pl_chan_clear(&w->chan);
 	if (why != NULL)
 		kill(w->pid, SIGKILL);
-	if (!p->sweeping) {
-		p->sweeping = true;
-		pl_loop_after(p->loop, 0, sweep, p);
-	}
+	if (p->sweeping == 0)
+		p->sweeping = pl_loop_after(p->loop, 0, sweep, p);
 	if (why == NULL)
 		return;
 	p->restarts++;
+	hurt_more(p, w->key);
 	pl_logf(p->log, PL_LOG_DEBUG, "worker-end", "worker=%s pid=%d why=%s",
 	    w->key, (int)w->pid, why->text);
 	done = w->done;
@@ -140,6 +211,24 @@ worker_end(struct pl_worker *w, const struct pl_err *why)
 		w->on_frame(w->stream_ctx, NULL, why);
 	if (p->freed != NULL)
 		p->freed(p->freed_ctx);
+}
+
+static void
+pool_clear(struct pl_pool *p)
+{
+	struct pl_worker *w;
+
+	while ((w = p->workers) != NULL) {
+		p->workers = w->next;
+		worker_free(w);
+	}
+	for (size_t i = 0; i < p->nhurt; i++) {
+		pl_loop_forget(p->loop, p->hurt[i].timer);
+		free(p->hurt[i].key);
+	}
+	free(p->hurt);
+	free(p->libexec);
+	free(p);
 }
 
 void
@@ -165,12 +254,32 @@ pl_pool_free(struct pl_pool *p)
 		if (w->done != NULL || w->on_frame != NULL)
 			kill(w->pid, SIGKILL);
 	}
-	while ((w = p->workers) != NULL) {
-		p->workers = w->next;
-		worker_free(w);
+	pool_clear(p);
+}
+
+void
+pl_pool_reap(struct pl_pool *p)
+{
+	struct pl_worker *w;
+
+	if (p == NULL)
+		return;
+	for (w = p->workers; w != NULL; w = w->next) {
+		if (!w->dead) {
+			pl_loop_unwatch(p->loop, w->chan.fd);
+			pl_chan_clear(&w->chan);
+		}
+		if (!w->reaped)
+			kill(w->pid, SIGKILL);
+		pl_loop_forget(p->loop, w->timer);
 	}
-	free(p->libexec);
-	free(p);
+	for (w = p->workers; w != NULL; w = w->next) {
+		while (!w->reaped)
+			w->reaped = waitpid(w->pid, NULL, 0) != -1 ||
+			    errno != EINTR;
+	}
+	pl_loop_forget(p->loop, p->sweeping);
+	pool_clear(p);
 }
 
 static void
@@ -231,6 +340,7 @@ take_frame(struct pl_worker *w, struct pl_frame *f)
 		return false;
 	}
 	if (w->ready && f->type == PL_MSG_SEEN && w->on_frame != NULL) {
+		hurt_healed(w->pool, w->key);
 		w->on_frame(w->stream_ctx, f, NULL);
 		return !w->dead;
 	}
@@ -239,6 +349,7 @@ take_frame(struct pl_worker *w, struct pl_frame *f)
 		w->timer = 0;
 		done = w->done;
 		w->done = NULL;
+		hurt_healed(w->pool, w->key);
 		done(w->ctx, f, NULL);
 		return !w->dead;
 	}
@@ -334,8 +445,10 @@ spawn(pid_t *pid, const char *path, int fd, int sockets, struct pl_err *err)
 	pl_buf_clear(&asan);
 	if (seam != fd && seam != -1)
 		close(seam);
+	/* Too many processes, or too little memory, is for now only. */
 	if (rc != 0)
-		return pl_fail_sys(err, PL_EINVAL, rc, "%s", path);
+		return pl_fail_sys(err, rc == EAGAIN || rc == ENOMEM ?
+		    PL_ENET : PL_EINVAL, rc, "%s", path);
 	return PL_OK;
 }
 
@@ -419,7 +532,7 @@ pl_pool_acquire(struct pl_pool *p, const struct pl_worker_spec *spec,
 		}
 		count++;
 	}
-	if (count >= spec->most)
+	if (count >= spec->most || hurt_waits(p, spec->key))
 		return PL_OK;
 	return worker_start(p, spec, out, err);
 }
@@ -478,6 +591,13 @@ pl_worker_stream(struct pl_worker *w,
 {
 	w->on_frame = on_frame;
 	w->stream_ctx = ctx;
+}
+
+void
+pl_worker_retire(struct pl_worker *w)
+{
+	w->on_frame = NULL;
+	worker_end(w, NULL);
 }
 
 void

@@ -78,12 +78,14 @@ hello(struct server *s, const struct pl_provider *const *table,
 {
 	const struct pl_setting *allow;
 	char sockets[16];
+	unsigned flags;
 	const char *role, *number = sockets;
 	struct pl_err *err = &s->opened;
 
 	pl_err_clear(err);
 	role = pl_get_str(&f->body);
-	s->log.level = (enum pl_level)pl_get_u8(&f->body);
+	flags = pl_get_u8(&f->body);
+	s->log.level = PL_HELLO_LEVEL(flags);
 	pl_settings_get(&f->body, &s->set);
 	if (f->type != PL_MSG_HELLO || f->body.bad)
 		return PL_EPROTO;
@@ -102,6 +104,10 @@ hello(struct server *s, const struct pl_provider *const *table,
 		    s->set.account, s->set.provider);
 	else
 		s->provider->open(&s->self, &s->set, err);
+	/* Secrets are read; nothing has come from the network yet. */
+	if (s->self != NULL)
+		pl_sandbox_account(PL_HELLO_SANDBOX(flags), &s->set,
+		    s->provider->desc, s->log.who, &s->log);
 	allow = pl_setting_find(&s->set, "allow-names");
 	if (allow != NULL) {
 		s->patterns = pl_array(allow->n + 1, sizeof(*s->patterns));

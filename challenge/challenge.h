@@ -89,6 +89,8 @@ struct pl_job {
 	int64_t deadline;	/* wall ms; 0: none given */
 	enum pl_hold hold;
 	int64_t hold_seconds;
+	char *notify;		/* the program of the configuration that gets its reports, or NULL */
+	char *doc;		/* the JSON it was made from, compact */
 	struct pl_challenge *challenges;
 	size_t n;
 };

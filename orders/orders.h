@@ -328,4 +328,7 @@ void pl_derive_cname(struct pl_buf *owner, struct pl_buf *target,
 void pl_derive_file(struct pl_buf *path, struct pl_buf *content,
     const struct pl_csr *csr, const char *unique);
 
+/* The order book and the life of orders. */
+#include "book.h"
+
 #endif

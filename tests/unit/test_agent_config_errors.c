@@ -67,11 +67,11 @@ accounts(void **state)
 {
 	static const char *const cases[][5] = {
 		{ "account a { }", "1: provider: missing in account \"a\"; "
-		    "known are " },
+		    "known are acme-dns, azure" },
 		{ "account a { provider = fil }", "1: provider: unknown; did "
-		    "you mean \"file\"? known are " },
+		    "you mean \"file\"? known are acme-dns, azure" },
 		{ "account a { provider = zonebook2 }",
-		    "1: provider: unknown; known are " },
+		    "1: provider: unknown; known are acme-dns, azure" },
 		{ "account a { provider = { file } }",
 		    "1: provider: unknown" },
 		{ "account a {\n provider = file\n}", "1: root: missing in "
@@ -81,7 +81,7 @@ accounts(void **state)
 		    "\"mode\"?" },
 		{ "account a { provider = file root = /srv\nserver = x }",
 		    "2: server: provider file has no such option; it takes "
-		    "root, mode, owner, group, " },
+		    "root, mode, owner, group, web-config, enabled, ttl" },
 		{ "account a { provider = rfc2136 server = x key-name = k\n"
 		    "key-secret-flie = x key-secret-file = /y }",
 		    "2: key-secret-flie: provider rfc2136 has no such option; "
