@@ -57,6 +57,25 @@ struct pl_controller {
 	unsigned renewal_window;	/* days */
 	int64_t timeout_ms;		/* of one call */
 };
+/* How workers confine themselves. */
+enum pl_sandbox_mode { PL_SANDBOX_ON, PL_SANDBOX_LOG, PL_SANDBOX_OFF };
+/* placardd: what section `service` says. */
+struct pl_service_conf {
+	char *socket, *group, *spool;	/* NULL: see pl_config_socket and _spool; group: placard, if there is one */
+	char *metrics_listen;		/* "ADDR:PORT" on loopback, "unix:/PATH", or NULL */
+	char *metrics_file;		/* or NULL */
+	int64_t deadline_ms;		/* of jobs that have none */
+	int64_t max_age_ms;		/* of what nobody has released */
+	int64_t keep_ms;		/* how long jobs that are done are remembered */
+	unsigned max_jobs;		/* that are not done */
+	enum pl_sandbox_mode sandbox;
+};
+/* A program that gets reports on its standard input. */
+struct pl_notify_conf {
+	char *name;
+	char **argv;			/* argv[0]: absolute path */
+	int64_t timeout_ms;
+};
 struct pl_config {
 	char *path;			/* NULL where there was no file */
 	bool unreadable;		/* the default file is there, but not for this user */
@@ -68,6 +87,9 @@ struct pl_config {
 	struct pl_controller *controllers;
 	size_t ncontrollers;
 	struct pl_verify_conf verify;
+	struct pl_service_conf service;
+	struct pl_notify_conf *notifies;
+	size_t nnotifies;
 	struct pl_conf_section *tree;	/* for sections of other rooms; may be NULL */
 };
 /*
@@ -90,6 +112,17 @@ enum pl_code pl_config_controller(const struct pl_controller **out,
 /* The longest enabled route that serves this name and method, or NULL. */
 const struct pl_route *pl_config_route(const struct pl_config *c,
     const char *domain, enum pl_method m);
+
+const struct pl_notify_conf *pl_config_notify(const struct pl_config *c,
+    const char *name);
+/* Gives the path of the service's socket; `client`: where to ask rather than
+ * where to listen. */
+char *pl_config_socket(const struct pl_config *c, bool client);
+/* Lends the folder in which incoming/ and rejected/ are. */
+const char *pl_config_spool(const struct pl_config *c);
+/* May these records be written at all?  PL_EINVAL: challenge *which not. */
+enum pl_code pl_config_allows(const struct pl_config *c,
+    const struct pl_job *job, size_t *which, struct pl_err *err);
 
 /* ---- event loop: loop.c ------------------------------------------------- */
 
@@ -118,10 +151,14 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *   engine                       worker
  *   HELLO role, settings     ->
  *                            <-  READY err           (credentials loaded)
+ *   REFILL n × (scope, change) -> (resident accounts only, before READY:
+ *                                 what is published; an empty one ends it)
  *   SCOPE call, deadline, names ->
  *                            <-  SCOPED call, n × (code, scope, text)
  *   APPLY call, deadline, scope, changes ->
  *                            <-  APPLIED call, err, outcomes
+ *   PROBE call, deadline     ->
+ *                            <-  PROBED call, err, text (providers with PL_P_HOSTKEY)
  *   CHECK n × check          ->                      (role check)
  *   CANCEL id                ->
  *                            <-  SEEN sighting       (any number, the last one final)
@@ -137,7 +174,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  */
 enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 	PL_MSG_APPLY, PL_MSG_APPLIED, PL_MSG_CHECK, PL_MSG_CANCEL,
-	PL_MSG_SEEN, PL_MSG_CALL, PL_MSG_CALLED };
+	PL_MSG_SEEN, PL_MSG_REFILL, PL_MSG_PROBE, PL_MSG_PROBED,
+	PL_MSG_CALL, PL_MSG_CALLED };
 
 #define PL_SEAM_FD 3
 #define PL_ROLE_ACCOUNT "account"
@@ -151,6 +189,36 @@ void pl_change_get(struct pl_cursor *c, struct pl_change *out);
 void pl_outcome_put(struct pl_buf *b, const struct pl_outcome *o);
 void pl_outcome_get(struct pl_cursor *c, struct pl_outcome *out);
 size_t pl_change_size(const struct pl_change *c);	/* octets in a frame */
+
+/* The octet behind the role in HELLO: level of the log and, above it, how the
+ * worker confines itself. */
+#define PL_HELLO_FLAGS(level, sandbox) \
+	((uint8_t)((unsigned)(level) | (unsigned)(sandbox) << 4))
+#define PL_HELLO_LEVEL(flags) ((enum pl_level)((flags) & 0xf))
+#define PL_HELLO_SANDBOX(flags) ((enum pl_sandbox_mode)((flags) >> 4 & 0x3))
+
+/* sandbox.c: what a worker gives up when it has read what it needs. */
+enum pl_profile {
+	PL_PROFILE_CHECK,	/* the network; no path to write */
+	PL_PROFILE_NET,		/* the network at some TCP ports; no path to write */
+	PL_PROFILE_LOCAL,	/* some paths to write; no internet socket */
+	PL_PROFILE_EXEC		/* runs programs */
+};
+struct pl_sandbox {
+	enum pl_profile profile;
+	enum pl_sandbox_mode mode;
+	const char *const *read, *const *write;	/* paths beside the common ones; NULL-terminated, or NULL */
+	uint16_t *ports;	/* TCP ports to connect to; none: all */
+	size_t nports;
+	int abi_most;		/* for tests: no newer Landlock than this; 0: any */
+};
+/* Never fails: one log line says what took effect. */
+void pl_sandbox_apply(const struct pl_sandbox *s, const struct pl_log *log,
+    const char *role);
+/* The same for an account's worker, worked out from its settings. */
+void pl_sandbox_account(enum pl_sandbox_mode mode,
+    const struct pl_settings *set, const struct pl_provider_desc *desc,
+    const char *program, const struct pl_log *log);
 
 /* serve.c: the worker's side.  Serves the providers in the table until the
  * engine hangs up; gives the exit status. */
@@ -174,17 +242,25 @@ int pl_serve(const struct pl_provider *const *table,
 extern const struct pl_service pl_service_store;
 
 /* What to start, and how it is told apart from others. */
+struct pl_worker;
 struct pl_worker_spec {
 	const char *key;		/* "account:lab", "check" */
 	const char *program;		/* "placard-dns" */
 	const struct pl_buf *hello;	/* body of HELLO */
 	unsigned most;			/* workers of this key at once */
+	/* Stays, however idle it is; a new one starts only when the one before
+	 * is wholly gone. */
+	bool resident;
+	int sockets;			/* descriptors from 3 on that it gets behind the seam */
+	/* HELLO has been sent: more may be; or NULL. */
+	void (*started)(void *ctx, struct pl_worker *w);
+	void *ctx;
 };
 struct pl_pool;
-struct pl_worker;
 enum pl_code pl_pool_new(struct pl_pool **out, struct pl_loop *loop,
     const char *libexec, const struct pl_log *log, struct pl_err *err);
 void pl_pool_free(struct pl_pool *p);		/* kills what still runs */
+void pl_pool_reap(struct pl_pool *p);	/* kills all of them, waits for their ends and frees */
 /*
  * Lends an idle worker of this key, starting one where there are fewer than
  * `most`; NULL with PL_OK: all are busy (pool's `freed` will be called).
@@ -193,6 +269,7 @@ void pl_pool_free(struct pl_pool *p);		/* kills what still runs */
 enum pl_code pl_pool_acquire(struct pl_pool *p,
     const struct pl_worker_spec *spec, struct pl_worker **out,
     struct pl_err *err);
+bool pl_pool_lives(const struct pl_pool *p, const char *key);	/* has it a worker? */
 void pl_pool_on_freed(struct pl_pool *p, void (*freed)(void *ctx),
     void *ctx);
 /*
@@ -218,6 +295,8 @@ void pl_worker_stream(struct pl_worker *w,
     void *ctx);
 void pl_worker_send(struct pl_worker *w, enum pl_msg type,
     const struct pl_buf *body);
+/* Lets a streaming worker go; on_frame is not called any more. */
+void pl_worker_retire(struct pl_worker *w);
 /* Kills all workers with a call under way; the calls fail, outcome unknown. */
 void pl_pool_kill_busy(struct pl_pool *p, const char *why);
 unsigned pl_pool_restarts(const struct pl_pool *p);
@@ -306,10 +385,80 @@ struct pl_row_query {
 	size_t value_len;
 	const char *account;
 	bool left;			/* rows in state LEFT too */
+	bool orphans;			/* of no job of the service that still works */
 };
 /* Gives the rows, oldest first; each pl_row_clear, the array free(). */
 enum pl_code pl_journal_rows(struct pl_journal *j,
     const struct pl_row_query *q, struct pl_row **rows, size_t *n,
+    struct pl_err *err);
+
+/* Does the process still live that has this instance number?  Ours does. */
+bool pl_journal_alive(const struct pl_journal *j, int64_t instance);
+/* Takes the place of the one service of this journal; PL_EIO: it is taken. */
+enum pl_code pl_journal_serve(struct pl_journal *j, struct pl_err *err);
+struct pl_db *pl_journal_db(const struct pl_journal *j);	/* for journal-jobs.c */
+
+/* ---- the service's jobs: journal-jobs.c ----------------------------------- */
+
+/* A phase is left forwards only. */
+enum pl_job_phase {
+	PL_J_ACTIVE,		/* being published and looked for */
+	PL_J_HELD,		/* at rest, what it has published stays */
+	PL_J_REMOVING,
+	PL_J_DONE,		/* nothing of it is left in the world */
+	PL_NJOBPHASES
+};
+const char *pl_job_phase_name(enum pl_job_phase p);
+struct pl_job_row {
+	char *id;
+	int64_t uid;		/* who submitted it */
+	char *doc;		/* the job as JSON */
+	enum pl_job_phase phase;
+	bool cancelled;
+	int64_t created;	/* wall ms, as the next ones */
+	int64_t deadline;
+	int64_t due;		/* HELD: when it has to go */
+	int64_t ended;		/* DONE: since when */
+	char *source;		/* the spool file it came in, or NULL */
+	char *notify;		/* the program that wants its reports, or NULL */
+	int64_t told;		/* what that program was told last: a state, or -1 */
+	char *report;		/* its last report as JSON, or NULL */
+};
+void pl_job_row_clear(struct pl_job_row *r);
+enum pl_code pl_journal_job_add(struct pl_journal *j,
+    const struct pl_job_row *r, struct pl_err *err);
+/* Writes phase, cancelled, due and ended; the report where it is not NULL. */
+enum pl_code pl_journal_job_put(struct pl_journal *j,
+    const struct pl_job_row *r, struct pl_err *err);
+/* id empty (NULL) with PL_OK where there is no such job. */
+enum pl_code pl_journal_job_get(struct pl_journal *j, const char *id,
+    struct pl_job_row *r, struct pl_err *err);
+/*
+ * Calls each() for every job in the order in which they came, of one spool
+ * file only where source is given; `doc` is left out.  each() must not use
+ * the journal.
+ */
+enum pl_code pl_journal_job_each(struct pl_journal *j, const char *source,
+    void (*each)(void *ctx, const struct pl_job_row *r), void *ctx,
+    struct pl_err *err);
+enum pl_code pl_journal_job_drop(struct pl_journal *j, const char *id,
+    struct pl_err *err);
+/* Jobs of this spool file that are done are no longer of it. */
+enum pl_code pl_journal_job_leave(struct pl_journal *j, const char *source,
+    struct pl_err *err);
+/* Its program was told this. */
+enum pl_code pl_journal_job_told(struct pl_journal *j, const char *id,
+    int64_t told, struct pl_err *err);
+/* Forgets jobs that were done before this wall time, ms; *n of them. */
+enum pl_code pl_journal_job_expire(struct pl_journal *j, int64_t before,
+    int64_t *n, struct pl_err *err);
+
+/* How many records there are, of all jobs and commands. */
+struct pl_tally {
+	size_t published, visible;
+	int64_t oldest;		/* when the oldest was published, wall ms; 0: none */
+};
+enum pl_code pl_journal_tally(struct pl_journal *j, struct pl_tally *t,
     struct pl_err *err);
 
 /* What is kept about an account between runs. */
@@ -323,6 +472,30 @@ enum pl_code pl_journal_note_get(struct pl_journal *j, const char *account,
     struct pl_account_note *n, struct pl_err *err);
 enum pl_code pl_journal_note_put(struct pl_journal *j, const char *account,
     const struct pl_account_note *n, struct pl_err *err);
+
+/* ---- what is counted: stats.c -------------------------------------------- */
+
+/* Numbers since the start, by account.  NULL counts nothing. */
+struct pl_stats *pl_stats_new(void);
+void pl_stats_free(struct pl_stats *s);
+/* A provider call has ended; op "look", "add", "delete", "scope". */
+void pl_stats_call(struct pl_stats *s, const char *account, const char *op,
+    enum pl_code code, int64_t us);
+void pl_stats_retry(struct pl_stats *s, const char *account);
+/* How long a limit has held calls back. */
+void pl_stats_wait(struct pl_stats *s, const char *account, int64_t ms);
+/* From published to visible. */
+void pl_stats_lag(struct pl_stats *s, const char *account, int64_t ms);
+/* A challenge has come to this state. */
+void pl_stats_state(struct pl_stats *s, enum pl_state state);
+/* Appends them in Prometheus' text format, version 0.0.4. */
+void pl_stats_render(const struct pl_stats *s, struct pl_buf *b);
+/* One sample line; label may be NULL. */
+void pl_stats_sample(struct pl_buf *b, const char *name, const char *label,
+    const char *value, double number);
+/* Its # HELP and # TYPE lines. */
+void pl_stats_head(struct pl_buf *b, const char *name, const char *type,
+    const char *help);
 
 /* ---- engine: engine.c, batch.c, report.c -------------------------------- */
 
@@ -385,12 +558,21 @@ struct pl_job_run {
 	bool removing;
 	bool cancelled;
 	struct pl_engine *user;
+	size_t place;			/* among the engine's runs */
+	void *tag;			/* the caller's own */
 };
+
+/* How long the engine lives on behind a job that is published: decides
+ * whether a resident provider can serve it. */
+enum pl_life { PL_LIFE_CALL, PL_LIFE_RUN, PL_LIFE_SERVICE };
+
+struct pl_stats;
 
 /* How jobs are run. */
 struct pl_engine_opts {
 	const struct pl_config *config;
 	struct pl_journal *journal;	/* NULL only where nothing is published */
+	struct pl_loop *loop;		/* lent; NULL: the engine's own */
 	struct pl_log *log;
 	const char *libexec;		/* NULL: $PLACARD_LIBEXEC or as built */
 	const char *account;		/* -a: for every challenge, or NULL */
@@ -398,8 +580,11 @@ struct pl_engine_opts {
 	const char *const *servers, *const *resolvers, *const *http_servers; /* override the configuration */
 	bool wait;			/* look for visibility */
 	const char *ca, *account_uri;	/* whom CAA must allow; NULL: not judged */
-	unsigned tries;			/* tries of a passing fault; 0: until the deadline */
+	enum pl_life life;
+	int sockets;			/* as from pl_process_sockets: for resident workers */
+	unsigned tries;			/* tries of a passing fault; 0: until the deadline, refused credentials included */
 	const volatile int *stop;	/* not 0: ends pl_controller_calls with PL_ECANCEL; may be NULL */
+	struct pl_stats *stats;		/* what is counted, or NULL */
 	/* A task's state or verdicts changed; may be NULL. */
 	void (*changed)(void *ctx, const struct pl_task *t, enum pl_state before);
 	void *ctx;
@@ -411,7 +596,8 @@ struct pl_loop *pl_engine_loop(struct pl_engine *e);
 struct pl_pool *pl_engine_pool(struct pl_engine *e);
 /*
  * Takes a job (keeps its content) and starts publishing.  timeout_ms from
- * now is its deadline.  Lends the run until pl_engine_free.
+ * now is its deadline.  Lends the run until pl_engine_forget or
+ * pl_engine_free.
  */
 struct pl_job_run *pl_engine_present(struct pl_engine *e, struct pl_job *job,
     int64_t timeout_ms);
@@ -420,6 +606,8 @@ struct pl_job_run *pl_engine_plan(struct pl_engine *e, struct pl_job *job);
 /* Only looks (no journal, no account): once, until visible, or as pre-flight. */
 struct pl_job_run *pl_engine_verify(struct pl_engine *e, struct pl_job *job,
     int64_t timeout_ms, enum pl_look look);
+/* A challenge as far as a journal row remembers it; gives. */
+void pl_row_challenge(struct pl_challenge *ch, const struct pl_row *r);
 /* Removes what a run has published (standing ones stay). */
 void pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
     int64_t timeout_ms);
@@ -429,9 +617,36 @@ struct pl_job_run *pl_engine_remove_rows(struct pl_engine *e,
 /* Removes values that the journal does not know, by route and scope. */
 struct pl_job_run *pl_engine_remove_named(struct pl_engine *e,
     struct pl_job *job, int64_t timeout_ms);
+/* Removes a job's values: of challenge of[i] the journal knows row i (of
+ * ascending; rows kept, of not); those without a row go as named. */
+struct pl_job_run *pl_engine_remove_known(struct pl_engine *e,
+    struct pl_job *job, struct pl_row *rows, const size_t *of, size_t n,
+    int64_t timeout_ms);
+/*
+ * Goes on with a job that an engine before this one has left.  `rows` is
+ * what the journal has of it; rows that the job has no use for any more are
+ * left in the array, *n of them, for the caller to remove.
+ */
+struct pl_job_run *pl_engine_resume(struct pl_engine *e, struct pl_job *job,
+    int64_t timeout_ms, struct pl_row *rows, size_t *n);
+/*
+ * Ends a run's work that is not a removal, calls under way excepted:
+ * `late`, because its deadline has passed, each with its last error; else with PL_ECANCEL.
+ */
+void pl_engine_stop_run(struct pl_engine *e, struct pl_job_run *run,
+    bool late);
+/* Frees a run without open tasks. */
+void pl_engine_forget(struct pl_engine *e, struct pl_job_run *run);
+/* No new calls from now on (or again); looks go on. */
+void pl_engine_hold(struct pl_engine *e, bool hold);
+size_t pl_engine_inflight(const struct pl_engine *e);	/* calls under way */
+/* Why the journal failed this engine, or NULL.  It needs a new one then. */
+const struct pl_err *pl_engine_fatal(const struct pl_engine *e);
 /* Ends all work that is not a removal with PL_ECANCEL; calls under way get
  * two seconds more. */
 void pl_engine_cancel(struct pl_engine *e);
+/* Writes what may be a little late: sightings and notes of accounts. */
+void pl_engine_flush(void *engine);
 bool pl_engine_busy(const struct pl_engine *e);	/* any run with open tasks */
 /* Works until no run is busy or *stop is not 0 (may be NULL). */
 enum pl_code pl_engine_work(struct pl_engine *e, const volatile int *stop,
@@ -441,6 +656,15 @@ enum pl_code pl_engine_work(struct pl_engine *e, const volatile int *stop,
 enum pl_code pl_engine_test(struct pl_engine *e,
     const struct pl_account *account, const char *name,
     char scope[PL_NAME_MAX], struct pl_err *err);
+
+/* What identifies the account's host (PL_P_HOSTKEY), appended to text;
+ * blocks in the loop until answered. */
+enum pl_code pl_engine_host_keys(struct pl_engine *e,
+    const struct pl_account *account, struct pl_buf *text,
+    struct pl_err *err);
+/* resident.c: starts the workers of all enabled resident accounts, and keeps
+ * them; looks wait until they are ready.  placardd does it first of all. */
+void pl_engine_residents(struct pl_engine *e);
 
 /* ---- calls to the order controller: controller.c ------------------------ */
 

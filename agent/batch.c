@@ -18,6 +18,7 @@
 #define BATCH_BYTES	(1u << 20)
 #define BATCH_MOST	20000u
 #define SCOPE_MOST	4000u
+#define REFUSED_MS	60000u	/* doubled each time, up to an hour or so */
 
 struct batch {
 	struct pl_engine *e;
@@ -30,9 +31,26 @@ struct batch {
 	size_t n;
 	struct pl_target **sent;	/* those of the call under way */
 	size_t nsent;
+	int64_t started;		/* mono us */
 };
 
 static void send_changes(struct batch *b, enum pl_op op);
+
+/* A scope that nobody waits for is forgotten. */
+static void
+group_end(struct pl_acct *a, struct pl_group *g)
+{
+	struct pl_group **at = &a->groups;
+
+	g->busy = false;
+	if (g->first != NULL)
+		return;
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	free(g->scope);
+	free(g);
+}
 
 static void
 batch_end(struct batch *b, bool worker_lives)
@@ -42,7 +60,7 @@ batch_end(struct batch *b, bool worker_lives)
 
 	b->a->inflight--;
 	if (b->g != NULL)
-		b->g->busy = false;
+		group_end(b->a, b->g);
 	free(b->t);
 	free(b->sent);
 	free(b);
@@ -78,11 +96,30 @@ pace(struct pl_acct *a)
 	return 0;
 }
 
+/* A refused credential is not used again, or not soon. */
+static void
+account_refused(struct pl_acct *a, const struct pl_err *err)
+{
+	unsigned n = a->refusals < 6 ? a->refusals : 6;
+
+	/* Many outcomes of one call are one refusal. */
+	if (a->refused.code != PL_OK)
+		return;
+	a->refused = *err;
+	a->refusals++;
+	a->refused_until = pl_mono_ms() + ((int64_t)REFUSED_MS << n);
+	if (a->engine->o.tries == 0)
+		pl_logf(a->engine->o.log, PL_LOG_WARN, "account-refused",
+		    "account=%s pause=%llds error=\"%s\"",
+		    a->conf->settings.account,
+		    (long long)(REFUSED_MS << n) / 1000, err->text);
+}
+
 static void
 account_trouble(struct pl_acct *a, const struct pl_err *err)
 {
 	if (err->code == PL_EAUTH)
-		a->refused = *err;
+		account_refused(a, err);
 	if (err->code == PL_ELIMIT) {
 		int64_t ms = err->retry_after > 0 ? err->retry_after : 1000;
 
@@ -136,6 +173,16 @@ call_ms(const struct batch *b, struct pl_target *const *t, size_t n)
 	return left > 200 ? left : 200;
 }
 
+static const char *const op_names[] = { [PL_LOOK] = "look", [PL_ADD] = "add",
+	[PL_DEL] = "delete", "scope" };
+
+static void
+count_call(const struct batch *b, size_t op, enum pl_code code)
+{
+	pl_stats_call(b->e->o.stats, b->a->conf->settings.account,
+	    op_names[op], code, pl_mono_us() - b->started);
+}
+
 static void
 scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 {
@@ -146,11 +193,13 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 	bool bad;
 
 	if (f == NULL) {
+		count_call(b, PL_NELEM(op_names) - 1, err->code);
 		all_failed(b, b->t, b->n, err);
 		batch_end(b, false);
 		return;
 	}
 	c = &f->body;
+	count_call(b, PL_NELEM(op_names) - 1, PL_OK);
 	bad = pl_get_u32(c) != b->call || pl_get_u32(c) != b->n;
 	for (size_t i = 0; i < b->n; i++) {
 		struct pl_target *t = b->t[i];
@@ -229,13 +278,15 @@ take_ready(struct pl_target **first, struct pl_target ***last,
 	return n;
 }
 
-static bool
-get_worker(struct pl_acct *a, struct pl_worker **w, struct pl_err *err)
+bool
+pl_acct_worker(struct pl_acct *a, struct pl_worker **w, struct pl_err *err)
 {
-	struct pl_worker_spec spec = { a->key, a->conf->desc->program,
-		&a->hello, a->conf->desc->parallel };
+	struct pl_worker_spec spec = { .key = a->key,
+		.program = a->conf->desc->program, .hello = &a->hello,
+		.most = a->conf->desc->parallel };
 
 	pl_err_clear(err);
+	pl_resident_spec(a, &spec);
 	if (pl_pool_acquire(a->engine->pool, &spec, w, err) != PL_OK)
 		*w = NULL;
 	return *w != NULL;
@@ -260,6 +311,7 @@ ask_scopes(struct pl_acct *a, struct pl_worker *w)
 		b->t[i]->phase = PL_T_SCOPE;
 		pl_put_str(&body, b->t[i]->name);
 	}
+	b->started = pl_mono_us();
 	pl_worker_call(w, PL_MSG_SCOPE, &body, PL_MSG_SCOPED, ms,
 	    scope_done, b);
 	pl_buf_clear(&body);
@@ -424,6 +476,9 @@ take_looks(struct batch *b, const struct pl_outcome *out,
 
 		if (out[i].code == PL_OK) {
 			t->row.was = out[i].was;
+			/* What is about to be made; an earlier try's stays. */
+			if (t->row.handle == NULL && out[i].handle[0] != '\0')
+				t->row.handle = pl_strdup(out[i].handle);
 			b->sent[m++] = t;
 		} else if (out[i].code == PL_ECONFLICT &&
 		    out[i].alias[0] != '\0') {
@@ -510,6 +565,9 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 		for (size_t i = 0; i < b->nsent; i++)
 			out[i] = (struct pl_outcome){ .code = PL_EUNDONE };
 	}
+	count_call(b, b->op, whole.code);
+	if (whole.code == PL_OK)
+		b->a->refusals = 0;
 	for (size_t i = 0; b->op != PL_LOOK && i < b->nsent; i++)
 		b->sent[i]->attempts++;
 	if (b->op == PL_LOOK)
@@ -546,6 +604,7 @@ send_changes(struct batch *b, enum pl_op op)
 
 		pl_change_put(&body, &ch);
 	}
+	b->started = pl_mono_us();
 	pl_worker_call(b->w, PL_MSG_APPLY, &body, PL_MSG_APPLIED, ms,
 	    apply_done, b);
 	pl_buf_clear(&body);
@@ -641,6 +700,14 @@ acct_step(struct pl_acct *a, int64_t now, int64_t *wake)
 	}
 	if (!scoping && ready == NULL)
 		return false;
+	if (a->refused.code != PL_OK && a->engine->o.tries == 0) {
+		if (a->refused_until > now) {
+			*wake = a->refused_until < *wake ? a->refused_until :
+			    *wake;
+			return false;
+		}
+		pl_err_clear(&a->refused);
+	}
 	if (a->refused.code != PL_OK) {
 		err = a->refused;
 		if (scoping)
@@ -651,15 +718,18 @@ acct_step(struct pl_acct *a, int64_t now, int64_t *wake)
 	}
 	if (a->inflight >= a->conf->desc->parallel)
 		return false;
-	if (a->paused > now) {
-		*wake = a->paused < *wake ? a->paused : *wake;
-		return false;
-	}
-	if ((wait = pace(a)) > 0) {
+	wait = a->paused > now ? a->paused - now : pace(a);
+	if (wait > 0) {
+		if (a->waiting == 0)
+			a->waiting = now;
 		*wake = now + wait < *wake ? now + wait : *wake;
 		return false;
 	}
-	if (!get_worker(a, &w, &err)) {
+	if (a->waiting != 0)
+		pl_stats_wait(a->engine->o.stats, a->conf->settings.account,
+		    now - a->waiting);
+	a->waiting = 0;
+	if (!pl_acct_worker(a, &w, &err)) {
 		if (err.code == PL_OK)
 			return false;
 		if (scoping)
@@ -682,7 +752,8 @@ pl_engine_dispatch(void *arg)
 	int64_t now = pl_mono_ms(), wake = INT64_MAX;
 
 	e->kick = 0;
-	for (size_t i = 0; i < e->o.config->naccounts; i++) {
+	pl_resident_keep(e);
+	for (size_t i = 0; !e->held && i < e->o.config->naccounts; i++) {
 		while (acct_step(&e->accts[i], now, &wake))
 			continue;
 	}
@@ -702,105 +773,4 @@ pl_engine_kick(struct pl_engine *e, int64_t ms)
 	pl_loop_forget(e->loop, e->kick);
 	e->kick_at = at;
 	e->kick = pl_loop_after(e->loop, ms, pl_engine_dispatch, e);
-}
-
-/* ---- account test ------------------------------------------------------------------- */
-
-struct test {
-	bool done;
-	uint32_t call;
-	struct pl_err err;
-	char scope[PL_NAME_MAX];
-};
-
-static void
-test_scope(void *arg, struct pl_frame *f, const struct pl_err *err)
-{
-	struct test *t = arg;
-	const char *s;
-
-	t->done = true;
-	if (f == NULL) {
-		t->err = *err;
-		return;
-	}
-	if (pl_get_u32(&f->body) != t->call || pl_get_u32(&f->body) != 1 ||
-	    (s = pl_get_str(&f->body)) == NULL || strlen(s) >= PL_NAME_MAX) {
-		pl_fail(&t->err, PL_EPROTO, "worker's answer makes no sense");
-		return;
-	}
-	memcpy(t->scope, s, strlen(s) + 1);
-	pl_get_err(&f->body, &t->err);
-}
-
-static void
-test_apply(void *arg, struct pl_frame *f, const struct pl_err *err)
-{
-	struct test *t = arg;
-
-	t->done = true;
-	if (f == NULL)
-		t->err = *err;
-	else if (pl_get_u32(&f->body) != t->call)
-		pl_fail(&t->err, PL_EPROTO, "worker's answer makes no sense");
-	else
-		pl_get_err(&f->body, &t->err);
-}
-
-static enum pl_code
-test_call(struct pl_engine *e, struct pl_worker *w, struct test *t,
-    enum pl_msg type, enum pl_msg answer, const char *text, int64_t ms,
-    struct pl_err *err)
-{
-	struct pl_buf body;
-	enum pl_code code = PL_OK;
-
-	t->done = false;
-	pl_err_clear(&t->err);
-	t->call = pl_worker_next_call(w);
-	pl_buf_init(&body, PL_LIM_FRAME);
-	pl_put_u32(&body, t->call);
-	pl_put_u32(&body, (uint32_t)ms);
-	if (type == PL_MSG_SCOPE)
-		pl_put_u32(&body, 1);
-	pl_put_str(&body, text);
-	if (type == PL_MSG_APPLY)
-		pl_put_u32(&body, 0);
-	pl_worker_call(w, type, &body, answer, ms,
-	    type == PL_MSG_SCOPE ? test_scope : test_apply, t);
-	pl_buf_clear(&body);
-	while (code == PL_OK && !t->done)
-		code = pl_loop_turn(e->loop, err);
-	if (code == PL_OK && t->err.code != PL_OK) {
-		*err = t->err;
-		code = t->err.code;
-	}
-	return code;
-}
-
-enum pl_code
-pl_engine_test(struct pl_engine *e, const struct pl_account *account,
-    const char *name, char scope[PL_NAME_MAX], struct pl_err *err)
-{
-	struct pl_acct *a = pl_acct_of(e, account);
-	struct test t = { .done = false };
-	struct pl_worker *w;
-	enum pl_code code = PL_OK;
-
-	scope[0] = '\0';
-	if (!get_worker(a, &w, err)) {
-		if (err->code == PL_OK)
-			pl_fail(err, PL_ELIMIT, "all workers are busy");
-		return err->code;
-	}
-	if (name != NULL)
-		code = test_call(e, w, &t, PL_MSG_SCOPE, PL_MSG_SCOPED, name,
-		    account->timeout_ms, err);
-	if (code == PL_OK)
-		code = test_call(e, w, &t, PL_MSG_APPLY, PL_MSG_APPLIED,
-		    t.scope, account->timeout_ms, err);
-	memcpy(scope, t.scope, PL_NAME_MAX);
-	if (code == PL_OK)
-		pl_worker_release(w);
-	return code;
 }

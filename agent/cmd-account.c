@@ -241,6 +241,59 @@ account_test(struct pl_session *s, const struct pl_account *a)
 	return 0;
 }
 
+/* Lines as the worker gives them: "TYPE SHA256:…", then one of a file of
+ * known hosts. */
+static void
+host_keys_json(const struct pl_account *a, const char *text)
+{
+	json_t *j = pl_json_object(), *list = pl_json_array(), *one = NULL;
+	size_t n;
+
+	for (; *text != '\0'; text += n + (text[n] == '\n')) {
+		n = strcspn(text, "\n");
+		if (one == NULL) {
+			size_t type = strcspn(text, " \n");
+
+			one = pl_json_object();
+			pl_json_set(one, "type", pl_json_stringn(text, type));
+			pl_json_set(one, "fingerprint", pl_json_stringn(
+			    text + type + (type < n),
+			    n - type - (type < n)));
+			continue;
+		}
+		pl_json_set(one, "known-hosts-line", pl_json_stringn(text, n));
+		pl_json_append(list, one);
+		one = NULL;
+	}
+	pl_json_free(one);
+	pl_json_sets(j, "account", a->settings.account);
+	pl_json_set(j, "host-keys", list);
+	pl_cli_print_json(j);
+}
+
+static int
+account_host_keys(struct pl_session *s, const struct pl_account *a)
+{
+	struct pl_buf text;
+	struct pl_err err;
+	int status = 0;
+
+	if ((a->desc->flags & PL_P_HOSTKEY) == 0)
+		return pl_cli_usage(s->cli, "account %s: %s accounts have no "
+		    "host key", a->settings.account, a->desc->name);
+	pl_err_clear(&err);
+	pl_buf_init(&text, PL_LIM_BODY);
+	if (pl_engine_host_keys(s->engine, a, &text, &err) != PL_OK) {
+		pl_prefix(&err, "account %s", a->settings.account);
+		status = pl_cli_fail(s->cli, &err);
+	} else if (s->cli->json)
+		host_keys_json(a, text.data);
+	else
+		pl_cli_print("%s", text.data);
+	pl_buf_clear(&text);
+	return status;
+}
+
 static int
 account_do(struct pl_session *s)
 {
@@ -262,6 +315,8 @@ account_do(struct pl_session *s)
 	}
 	if (strcmp(cli->args[0], "test") == 0)
 		return account_test(s, a);
+	if (cli->host_key)
+		return account_host_keys(s, a);
 	account_show(cli, s->config, a);
 	return 0;
 }
@@ -280,6 +335,9 @@ pl_cmd_account(struct pl_cli *cli)
 		return pl_cli_usage(cli, "account %s: %s", cli->args[0],
 		    strcmp(cli->args[0], "list") == 0 ?
 		    "no more words expected" : "one NAME expected");
+	if (cli->host_key && strcmp(cli->args[0], "show") != 0)
+		return pl_cli_usage(cli, "account %s: --host-key goes with "
+		    "show NAME", cli->args[0]);
 	status = pl_session_open(&s, cli, PL_JOURNAL_NONE, false, false);
 	if (status == -1)
 		status = account_do(&s);

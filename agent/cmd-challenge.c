@@ -109,33 +109,86 @@ wake_up(void *arg PL_UNUSED)
 {
 }
 
-static void
-hold_and_remove(struct pl_session *s, struct pl_job_run *const *runs,
-    size_t n)
+/* Removes what was held for `held` ms or less; gives what the next one has
+ * to be held for, -1 where none is left. */
+static int64_t
+remove_due(struct pl_session *s, struct pl_job_run *const *runs, size_t n,
+    int64_t held)
 {
-	struct pl_err err;
-	int64_t longest = 0, end;
+	int64_t next = -1;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct pl_job *j = &runs[i]->job;
+		int64_t ms = j->hold == PL_HOLD_SECONDS ?
+		    j->hold_seconds * 1000 : 0;
 
-		if (j->hold == PL_HOLD_SECONDS &&
-		    j->hold_seconds * 1000 > longest)
-			longest = j->hold_seconds * 1000;
-	}
-	end = pl_mono_ms() + longest;
-	while (s->stop == 0 && pl_mono_ms() < end) {
-		pl_loop_after(pl_engine_loop(s->engine), end - pl_mono_ms(),
-		    wake_up, NULL);
-		if (pl_loop_turn(pl_engine_loop(s->engine), &err) != PL_OK)
-			break;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (has_hold(&runs[i]->job))
+		if (!has_hold(j) || runs[i]->removing)
+			continue;
+		if (ms <= held)
 			pl_engine_remove(s->engine, runs[i],
 			    pl_session_timeout(s));
+		else if (next == -1 || ms < next)
+			next = ms;
 	}
-	pl_session_work(s, &err);
+	return next;
+}
+
+/* Keeps each job as long as it says.  A signal ends the waiting, never the
+ * removal.  A status. */
+static int
+hold_and_remove(struct pl_session *s, struct pl_job_run *const *runs,
+    size_t n)
+{
+	struct pl_loop *loop = pl_engine_loop(s->engine);
+	int64_t start = pl_mono_ms(), next;
+	struct pl_err err;
+	int status = 0;
+
+	pl_err_clear(&err);
+	while (s->stop == 0 && (next = remove_due(s, runs, n,
+	    pl_mono_ms() - start)) >= 0) {
+		uint64_t id = pl_loop_after(loop, start + next -
+		    pl_mono_ms(), wake_up, NULL);
+		enum pl_code code = pl_loop_turn(loop, &err);
+
+		pl_loop_forget(loop, id);
+		if (code != PL_OK)
+			break;
+	}
+	if (s->stop != 0) {
+		fprintf(stderr, "placard: stopped by signal %d, what was held "
+		    "is taken back\n", s->stop);
+		status = pl_code_exit(PL_ECANCEL);
+	}
+	s->stop = 0;
+	remove_due(s, runs, n, INT64_MAX);
+	if (pl_session_work(s, &err) != PL_OK)
+		return pl_cli_fail(s->cli, &err);
+	for (size_t i = 0; i < n && status == 0; i++) {
+		if (has_hold(&runs[i]->job) && pl_run_state(runs[i]) !=
+		    PL_FAILED)
+			status = pl_run_exit(runs[i], PL_REMOVED);
+	}
+	return status;
+}
+
+/* Nobody waits any more for a job whose deadline has passed.  A status, or
+ * -1 to go on. */
+static int
+in_time(const struct pl_cli *cli, const struct pl_job *jobs, size_t n)
+{
+	char when[PL_TIME_TEXT];
+	struct pl_err err;
+
+	for (size_t i = 0; i < n; i++) {
+		if (jobs[i].deadline == 0 || jobs[i].deadline > pl_wall_ms())
+			continue;
+		pl_time_format(when, jobs[i].deadline);
+		pl_fail(&err, PL_EINVAL, "%s: job %s: deadline: %s has passed",
+		    cli->jobs, jobs[i].id, when);
+		return pl_cli_fail(cli, &err);
+	}
+	return -1;
 }
 
 struct present {
@@ -163,6 +216,8 @@ present_start(struct present *p, struct pl_cli *cli)
 	    PL_JOURNAL_WRITE, wait, all_files(jobs, n));
 	if (status == -1)
 		status = pl_cli_allowed(cli, p->s.config, jobs, n);
+	if (status == -1)
+		status = in_time(cli, jobs, n);
 	if (status == -1 && cli->dry_run)
 		status = dry_run(&p->s, jobs, n);
 	if (status != -1) {
@@ -224,8 +279,11 @@ pl_cmd_present(struct pl_cli *cli)
 			fprintf(stderr, "placard: stopped by signal %d, what "
 			    "was published has been taken back\n", sig);
 			status = pl_code_exit(PL_ECANCEL);
-		} else if (any_hold(&p))
-			hold_and_remove(&p.s, p.runs, p.n);
+		} else if (any_hold(&p)) {
+			int gone = hold_and_remove(&p.s, p.runs, p.n);
+
+			status = status == 0 ? gone : status;
+		}
 		report_all(&p);
 	}
 	present_end(&p);
@@ -292,13 +350,36 @@ start_command(char **argv)
 	_exit(127);
 }
 
-/* Waits for the command and hands signals on to it. */
+struct command {
+	pid_t pid;
+	int fd, status;
+	bool ended;
+};
+
+static void
+on_command_signal(void *arg)
+{
+	struct command *c = arg;
+	struct signalfd_siginfo si;
+
+	while (read(c->fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo != SIGCHLD && !c->ended)
+			kill(c->pid, (int)si.ssi_signo);
+		else if (!c->ended)
+			c->ended = waitpid(c->pid, &c->status, WNOHANG) ==
+			    c->pid;
+	}
+}
+
+/* Waits for the command and hands signals on to it.  The engine works on, so
+ * that a responder that dies meanwhile is replaced. */
 static int
 wait_command(struct pl_session *s, pid_t pid)
 {
-	struct signalfd_siginfo si;
+	struct command c = { .pid = pid };
+	struct pl_loop *loop = pl_engine_loop(s->engine);
+	struct pl_err err;
 	sigset_t set;
-	int st, sig;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -306,14 +387,27 @@ wait_command(struct pl_session *s, pid_t pid)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	while (waitpid(pid, &st, WNOHANG) == 0) {
-		if (sigwait(&set, &sig) != 0 || sig == SIGCHLD)
+	c.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (c.fd == -1) {
+		while (waitpid(pid, &c.status, 0) == -1 && errno == EINTR)
 			continue;
-		kill(pid, sig);
+		c.ended = true;
+	} else {
+		pl_loop_unwatch(loop, s->sigfd);
+		pl_loop_watch(loop, c.fd, false, on_command_signal, &c);
+		c.ended = waitpid(pid, &c.status, WNOHANG) == pid;
 	}
-	while (read(s->sigfd, &si, sizeof(si)) > 0)
+	while (!c.ended && pl_loop_turn(loop, &err) == PL_OK)
 		continue;
-	return WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
+	if (!c.ended)
+		waitpid(pid, &c.status, 0);
+	if (c.fd != -1) {
+		pl_loop_unwatch(loop, c.fd);
+		close(c.fd);
+		pl_session_signals(s);
+	}
+	return WIFEXITED(c.status) ? WEXITSTATUS(c.status) :
+	    128 + WTERMSIG(c.status);
 }
 
 static int
@@ -341,6 +435,7 @@ pl_cmd_run(struct pl_cli *cli)
 	struct pl_err err;
 	int status, gone;
 
+	cli->life = PL_LIFE_RUN;
 	status = present_start(&p, cli);
 	if (status != -1) {
 		present_end(&p);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define MARKER "_placard-check"
 
@@ -61,6 +62,38 @@ make_job(struct pl_job *job, const char *name, struct pl_err *err)
 
 /* The account that would publish a DNS proof: by route, or the only one
  * that holds the zone. */
+/*
+ * A responder is not asked, because its sockets may be placardd's: the look
+ * has told whether somebody answers, here it is only said whose zone it is.
+ */
+static enum pl_code
+ask_responder(const struct pl_account *a, const struct pl_task *dns,
+    char scope[PL_NAME_MAX], struct pl_err *err)
+{
+	const struct pl_setting *zones = pl_setting_find(&a->settings,
+	    "zones");
+
+	scope[0] = '\0';
+	for (size_t i = 0; zones != NULL && dns->zone != NULL &&
+	    i < zones->n; i++)
+		if (strcasecmp(zones->values[i], dns->zone) == 0) {
+			snprintf(scope, PL_NAME_MAX, "%s", dns->zone);
+			return PL_OK;
+		}
+	return pl_fail(err, PL_ENOZONE, "%s: leads to none of the zones of "
+	    "account %s; placard delegate prints the line for it",
+	    dns->ch->record, a->settings.account);
+}
+
+static enum pl_code
+ask_account(struct pl_session *s, const struct pl_account *a,
+    const struct pl_task *dns, char scope[PL_NAME_MAX], struct pl_err *err)
+{
+	if ((a->desc->flags & PL_P_RESIDENT) != 0)
+		return ask_responder(a, dns, scope, err);
+	return pl_engine_test(s->engine, a, dns->ch->record, scope, err);
+}
+
 static void
 find_account(struct pl_session *s, struct preflight *p)
 {
@@ -73,7 +106,7 @@ find_account(struct pl_session *s, struct preflight *p)
 	if (r != NULL && r->naccounts > 0) {
 		p->by_route = true;
 		p->account = pl_config_account(c, r->accounts[0]);
-		pl_engine_test(s->engine, p->account, ch->record, p->scope,
+		ask_account(s, p->account, &p->run->tasks[0], p->scope,
 		    &p->account_err);
 		return;
 	}
@@ -84,7 +117,7 @@ find_account(struct pl_session *s, struct preflight *p)
 		if (!a->enabled || (a->desc->kinds & (1u << PL_TXT)) == 0)
 			continue;
 		pl_err_clear(&err);
-		if (pl_engine_test(s->engine, a, ch->record, scope, &err) ==
+		if (ask_account(s, a, &p->run->tasks[0], scope, &err) ==
 		    PL_ENOZONE)
 			continue;
 		if (p->account != NULL) {
@@ -110,7 +143,8 @@ write_marker(struct pl_session *s, struct preflight *p)
 	const struct pl_challenge *ch = p->run->tasks[0].ch;
 	struct pl_challenge_args a = { .method = "dns-txt",
 		.domain = ch->domain, .account = p->account->settings.account };
-	struct pl_job job = { .id = pl_strdup("check"), .n = 1 };
+	struct pl_job job = { .id = pl_strdup("check"), .n = 1,
+		.hold = PL_HOLD_VISIBLE };
 	struct pl_job_run *run;
 	struct pl_buf name;
 	struct pl_err err;
@@ -293,6 +327,8 @@ pl_cmd_check(struct pl_cli *cli)
 
 	status = pl_session_open(&s, cli, cli->write ? PL_JOURNAL_WRITE :
 	    PL_JOURNAL_NONE, false, false);
+	if (status == -1)
+		pl_engine_residents(s.engine);
 	for (size_t i = 0; status == -1 && i < n; i++) {
 		pl_err_clear(&err);
 		p[i].name = cli->args[i];

@@ -122,8 +122,8 @@ dry_rows(struct pl_session *s, struct pl_row *rows, size_t n)
 	return 0;
 }
 
-static int
-finish(struct pl_session *s, struct pl_job_run *const *runs, size_t n)
+int
+pl_session_finish(struct pl_session *s, struct pl_job_run *const *runs, size_t n)
 {
 	struct pl_err err;
 	int status = 0;
@@ -170,60 +170,108 @@ cleanup_journal(struct pl_session *s)
 	}
 	run = pl_engine_remove_rows(s->engine, rows, n,
 	    pl_session_timeout(s));
-	return finish(s, &run, 1);
+	return pl_session_finish(s, &run, 1);
 }
 
-/* What the journal knows of these challenges. */
+/* What the journal knows of a job's challenges: row i is of challenge
+ * of[i].  Rows of a domain go to that domain's challenge, as two of them
+ * may want the same value. */
 struct known {
 	struct pl_row *rows;
+	size_t *of;
 	size_t n;
-	struct pl_job unknown;		/* the others */
+};
+struct found {
+	struct pl_row row;
+	size_t of;
+	bool strange;		/* of another domain */
 };
 
+static int
+by_row(const void *pa, const void *pb)
+{
+	const struct found *a = pa, *b = pb;
+
+	if (a->row.id != b->row.id)
+		return a->row.id < b->row.id ? -1 : 1;
+	if (a->strange != b->strange)
+		return a->strange ? 1 : -1;
+	return a->of < b->of ? -1 : a->of > b->of;
+}
+
+static int
+by_challenge(const void *pa, const void *pb)
+{
+	const struct found *a = pa, *b = pb;
+
+	if (a->of != b->of)
+		return a->of < b->of ? -1 : 1;
+	return a->row.id < b->row.id ? -1 : a->row.id > b->row.id;
+}
+
+/* Each row once, in the order of the challenges. */
+static void
+settle_known(struct known *k, struct found *found, size_t n)
+{
+	size_t m = 0;
+
+	if (n > 0)
+		qsort(found, n, sizeof(*found), by_row);
+	for (size_t i = 0; i < n; i++) {
+		if (m > 0 && found[m - 1].row.id == found[i].row.id)
+			pl_row_clear(&found[i].row);
+		else
+			found[m++] = found[i];
+	}
+	if (m > 0)
+		qsort(found, m, sizeof(*found), by_challenge);
+	k->n = m;
+	k->rows = pl_array(m + 1, sizeof(*k->rows));
+	k->of = pl_array(m + 1, sizeof(*k->of));
+	for (size_t i = 0; i < m; i++) {
+		k->rows[i] = found[i].row;
+		k->of[i] = found[i].of;
+	}
+	free(found);
+}
+
 static enum pl_code
-split_known(struct pl_session *s, struct pl_job *job, struct known *k,
+find_known(struct pl_session *s, const struct pl_job *job, struct known *k,
     struct pl_err *err)
 {
+	struct found *found = NULL;
+	enum pl_code code = PL_OK;
 	struct pl_row *rows;
-	size_t n;
-	enum pl_code code;
+	size_t n, m = 0, cap = 0;
 
-	k->unknown.challenges = pl_array(job->n, sizeof(*job->challenges));
-	k->unknown.id = pl_strdup(job->id);
-	for (size_t i = 0; i < job->n; i++) {
-		struct pl_challenge *ch = &job->challenges[i];
+	for (size_t i = 0; code == PL_OK && i < job->n; i++) {
+		const struct pl_challenge *ch = &job->challenges[i];
 		struct pl_row_query q = { .record = ch->record,
 			.kind = ch->kind, .value = ch->value,
 			.value_len = ch->value_len, .left = true,
 			.account = s->cli->account != NULL ?
 			    s->cli->account : ch->account };
 
-		n = 0;
-		if (ch->kind != PL_NOTHING) {
-			code = pl_journal_rows(s->journal, &q, &rows, &n,
-			    err);
-			if (code != PL_OK)
-				return code;
-		}
-		if (n == 0) {
-			if (ch->kind != PL_NOTHING)
-				free(rows);
-			k->unknown.challenges[k->unknown.n++] = *ch;
-			*ch = (struct pl_challenge){ 0 };	/* transferred */
+		if (ch->kind == PL_NOTHING)
 			continue;
+		code = pl_journal_rows(s->journal, &q, &rows, &n, err);
+		if (m + n > cap) {
+			cap = 2 * cap + n + 16;
+			found = pl_grow(found, cap, sizeof(*found));
 		}
-		k->rows = pl_grow(k->rows, k->n + n, sizeof(*rows));
-		memcpy(k->rows + k->n, rows, n * sizeof(*rows));
-		k->n += n;
+		for (size_t r = 0; r < n; r++)
+			found[m++] = (struct found){ rows[r], i,
+				strcmp(rows[r].domain, ch->shown) != 0 };
 		free(rows);
 	}
-	return PL_OK;
+	settle_known(k, found, m);
+	return code;
 }
 
-static int
-cleanup_challenges(struct pl_session *s, struct pl_job *jobs, size_t n)
+int
+pl_session_cleanup(struct pl_session *s, struct pl_job *jobs, size_t n)
 {
-	struct pl_job_run **runs = pl_array(2 * n, sizeof(struct pl_job_run *));
+	struct pl_job_run **runs = pl_array(n, sizeof(struct pl_job_run *));
 	struct pl_err err;
 	size_t m = 0;
 	int status = -1;
@@ -232,24 +280,20 @@ cleanup_challenges(struct pl_session *s, struct pl_job *jobs, size_t n)
 	for (size_t i = 0; i < n && status == -1; i++) {
 		struct known k = { 0 };
 
-		if (split_known(s, &jobs[i], &k, &err) != PL_OK)
+		if (find_known(s, &jobs[i], &k, &err) == PL_OK) {
+			runs[m++] = pl_engine_remove_known(s->engine,
+			    &jobs[i], k.rows, k.of, k.n,
+			    pl_session_timeout(s));
+		} else {
 			status = pl_cli_fail(s->cli, &err);
-		if (status == -1 && k.n > 0) {
-			runs[m++] = pl_engine_remove_rows(s->engine, k.rows,
-			    k.n, pl_session_timeout(s));
-			k.rows = NULL;
-			k.n = 0;
+			for (size_t r = 0; r < k.n; r++)
+				pl_row_clear(&k.rows[r]);
+			free(k.rows);
 		}
-		if (status == -1 && k.unknown.n > 0)
-			runs[m++] = pl_engine_remove_named(s->engine,
-			    &k.unknown, pl_session_timeout(s));
-		for (size_t r = 0; r < k.n; r++)
-			pl_row_clear(&k.rows[r]);
-		free(k.rows);
-		pl_job_clear(&k.unknown);
+		free(k.of);
 	}
 	if (status == -1)
-		status = finish(s, runs, m);
+		status = pl_session_finish(s, runs, m);
 	free(runs);
 	return status;
 }
@@ -295,7 +339,7 @@ pl_cmd_cleanup(struct pl_cli *cli)
 	else if (status == -1 && cli->dry_run)
 		status = cleanup_dry(&s, jobs, n);
 	else if (status == -1)
-		status = cleanup_challenges(&s, jobs, n);
+		status = pl_session_cleanup(&s, jobs, n);
 	for (size_t i = 0; i < n; i++)
 		pl_job_clear(&jobs[i]);
 	free(jobs);

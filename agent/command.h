@@ -7,6 +7,8 @@
 
 #include "agent.h"
 
+struct pl_session;
+
 /* What the command line said. */
 struct pl_cli {
 	const char *config;
@@ -20,15 +22,18 @@ struct pl_cli {
 	char **servers, **resolvers;	/* NULL-terminated, or NULL */
 	size_t nservers, nresolvers;
 	bool dry_run, no_wait;
+	enum pl_life life;
+	int sockets;			/* that were handed down */
 
 	struct pl_challenge_args ch;	/* -m, -d and so on */
 	bool has_challenge;
 	const char *content_file;
 	const char *jobs;		/* --jobs FILE */
+	bool notify;			/* jobs may name a program to tell */
 
 	const char *job;		/* cleanup --job */
 	int64_t older_ms;		/* cleanup --older-than, -1: not given */
-	bool all, write;
+	bool all, write, host_key, create;
 	const char *ca, *account_uri;
 
 	struct pl_cli_own {		/* options of single commands, as they came */
@@ -48,16 +53,20 @@ struct pl_cli {
 #define PL_TAKES_PUBLISH	0x4	/* -a --ttl --dry-run */
 #define PL_TAKES_NO_WAIT	0x8
 #define PL_TAKES_JOURNAL	0x10	/* --job --older-than --all */
-#define PL_TAKES_TOP	0x20	/* --version */
-#define PL_TAKES_CHECK	0x80	/* --account-uri --write */
-#define PL_TAKES_SEE	0x100	/* --ca */
-#define PL_TAKES_BRIEF	0x40	/* in help: named, not explained */
+#define PL_TAKES_TOP		0x20	/* --version */
+#define PL_TAKES_BRIEF		0x40	/* in help: named, not explained */
+#define PL_TAKES_CHECK		0x80	/* --account-uri --write */
+#define PL_TAKES_SEE		0x100	/* --ca */
+#define PL_TAKES_WORDS		0x200	/* options end at the first word */
+#define PL_TAKES_HOST_KEY	0x400	/* --host-key */
+#define PL_TAKES_CREATE		0x800	/* delegate: -a --ttl --create */
 /* What these commands take is in pl_cli.own: see pl_cli_opt. */
 #define PL_TAKES_CSR	0x1000
 #define PL_TAKES_DERIVE	0x2000
 #define PL_TAKES_PRODUCT	0x4000
 #define PL_TAKES_CONTROLLER	0x8000	/* --controller */
 #define PL_TAKES_ORDER	0x10000
+#define PL_TAKES_TIMEOUT	0x20000	/* --timeout alone */
 
 struct pl_command {
 	const char *name;
@@ -108,6 +117,15 @@ int pl_cmd_cleanup(struct pl_cli *cli);
 int pl_cmd_list(struct pl_cli *cli);
 /* cmd-check.c */
 int pl_cmd_check(struct pl_cli *cli);
+/* Removes these values, by the journal where it knows them; a status. */
+int pl_session_cleanup(struct pl_session *s, struct pl_job *jobs, size_t n);
+/* Works until the removals are done, and reports them; a status. */
+int pl_session_finish(struct pl_session *s, struct pl_job_run *const *runs,
+    size_t n);
+/* cmd-hook.c */
+int pl_cmd_hook(struct pl_cli *cli);
+/* cmd-delegate.c */
+int pl_cmd_delegate(struct pl_cli *cli);
 /* cmd-account.c */
 int pl_cmd_account(struct pl_cli *cli);
 int pl_cmd_provider(struct pl_cli *cli);
@@ -119,6 +137,27 @@ int pl_cmd_derive(struct pl_cli *cli);
 int pl_cmd_product(struct pl_cli *cli);
 /* cmd-order.c */
 int pl_cmd_order(struct pl_cli *cli);
+
+/* cmd-job.c */
+int pl_cmd_job(struct pl_cli *cli);
+
+/* client.c: placardd's socket. */
+struct pl_client;
+/* PL_ENET: nobody listens there; PL_EAUTH: this user may not ask. */
+enum pl_code pl_client_open(struct pl_client **out,
+    const struct pl_config *config, struct pl_err *err);
+void pl_client_close(struct pl_client *c);
+json_t *pl_client_request(const char *what, const char *id);
+enum pl_code pl_client_send(struct pl_client *c, json_t *request,
+    struct pl_err *err);			/* keeps the request */
+/* The next answer (pl_json_free); an error object becomes err.  deadline:
+ * mono ms, 0: none; PL_EABSENT behind it. */
+enum pl_code pl_client_next(struct pl_client *c, int64_t deadline,
+    json_t **out, struct pl_err *err);
+/* Sends and gives the answer, which has this member. */
+enum pl_code pl_client_ask(struct pl_client *c, json_t *request,
+    const char *member, json_t **out, struct pl_err *err);
+enum pl_code pl_code_by_name(const char *name);	/* PL_EPROTO: none */
 
 /* session.c: an engine with signals and progress around it. */
 struct pl_session {
@@ -137,6 +176,7 @@ enum pl_journal_need { PL_JOURNAL_NONE, PL_JOURNAL_READ, PL_JOURNAL_WRITE };
 int pl_session_open(struct pl_session *s, struct pl_cli *cli,
     enum pl_journal_need need, bool wait, bool files);
 void pl_session_close(struct pl_session *s);
+void pl_session_signals(struct pl_session *s);	/* watch for them again */
 /* Works until nothing is open or a signal came. */
 enum pl_code pl_session_work(struct pl_session *s, struct pl_err *err);
 int64_t pl_session_timeout(const struct pl_session *s);

@@ -24,6 +24,15 @@ void config_options_load(struct pl_settings *set,
     const struct config_tables *tables, struct pl_conf_section *s,
     struct pl_faults *faults);
 
+/* config-service.c: the sections service and notify. */
+extern const struct pl_conf_spec config_service_spec[], config_notify_spec[];
+void config_service_init(struct pl_service_conf *c);
+void config_service_load(struct pl_service_conf *c, struct pl_faults *faults,
+    const struct pl_conf_section *s);
+void config_notify_load(struct pl_config *c, struct pl_faults *faults,
+    const struct pl_conf_section *s);
+void config_service_clear(struct pl_config *c);
+
 /* Gives a path that stands in a configuration file, made absolute. */
 char *config_path(const char *file, const char *path);
 

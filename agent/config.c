@@ -51,6 +51,10 @@ static const struct pl_conf_spec root_spec[] = {
 	{ .name = "verify", .type = PL_CONF_SECTION,
 	    .inside = verify_spec },
 	{ .name = "controller", .type = PL_CONF_SECTION, .titled = true },
+	{ .name = "service", .type = PL_CONF_SECTION,
+	    .inside = config_service_spec },
+	{ .name = "notify", .type = PL_CONF_SECTION, .titled = true,
+	    .inside = config_notify_spec },
 	{ .name = NULL }
 };
 
@@ -754,6 +758,7 @@ pl_config_free(struct pl_config *c)
 	free(c->verify.trust_anchor);
 	free(c->path);
 	free(c->state_directory);
+	config_service_clear(c);
 	pl_conf_free(c->tree);
 	free(c);
 }
@@ -790,6 +795,7 @@ config_new(void)
 	c->verify.timeout_ms = CONFIG_VERIFY_MS;
 	c->verify.dnssec = pl_strdup("warn");
 	c->verify.caa = pl_strdup("warn");
+	config_service_init(&c->service);
 	return c;
 }
 
@@ -807,6 +813,7 @@ config_fill(struct pl_config *c, struct pl_faults *faults)
 		c->state_directory = config_path(v->file, v->text[0]);
 	check_titles(faults, c->tree, "account");
 	check_titles(faults, c->tree, "controller");
+	check_titles(faults, c->tree, "notify");
 	for (s = c->tree->sections; s < end; s++)
 		if (strcmp(s->type, "account") == 0)
 			load_account(c, faults, s);
@@ -814,6 +821,10 @@ config_fill(struct pl_config *c, struct pl_faults *faults)
 			load_controller(c, faults, s);
 		else if (strcmp(s->type, "verify") == 0)
 			load_verify(&c->verify, faults, s);
+		else if (strcmp(s->type, "service") == 0)
+			config_service_load(&c->service, faults, s);
+		else if (strcmp(s->type, "notify") == 0)
+			config_notify_load(c, faults, s);
 	/* Routes may stand before the accounts that they name. */
 	for (s = c->tree->sections; s < end; s++)
 		if (strcmp(s->type, "route") == 0)

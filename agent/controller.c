@@ -417,8 +417,8 @@ static void
 set_step(struct pl_call_set *s, int64_t now, int64_t *wake)
 {
 	struct pl_ctl *k = s->ctl;
-	struct pl_worker_spec spec = { k->key, "placard-http", &k->hello,
-		LANES };
+	struct pl_worker_spec spec = { .key = k->key,
+		.program = "placard-http", .hello = &k->hello, .most = LANES };
 	struct batch *b;
 	struct pl_err err;
 

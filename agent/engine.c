@@ -14,6 +14,7 @@
 #define RETRY_BASE_MS 250
 #define RETRY_CAP_MS 60000
 #define FLUSH_MS 20
+#define CONFLICTS 20		/* tries that somebody else has spoilt */
 
 /* ---- life of the engine ---------------------------------------------------- */
 
@@ -24,7 +25,8 @@ fill_hello(struct pl_acct *a)
 
 	pl_buf_init(&a->hello, PL_LIM_FRAME);
 	pl_put_str(&a->hello, PL_ROLE_ACCOUNT);
-	pl_put_u8(&a->hello, (uint8_t)e->o.log->level);
+	pl_put_u8(&a->hello, PL_HELLO_FLAGS(e->o.log->level,
+	    e->o.config->service.sandbox));
 	pl_settings_put(&a->hello, &a->conf->settings);
 }
 
@@ -76,7 +78,9 @@ pl_engine_new(struct pl_engine **out, const struct pl_engine_opts *o,
 		libexec = PL_LIBEXECDIR;
 	e = pl_alloc(sizeof(*e));
 	e->o = *o;
-	code = pl_loop_new(&e->loop, err);
+	e->loop = o->loop;
+	e->own_loop = o->loop == NULL;
+	code = e->own_loop ? pl_loop_new(&e->loop, err) : PL_OK;
 	if (code == PL_OK)
 		code = pl_pool_new(&e->pool, e->loop, libexec, o->log, err);
 	if (code != PL_OK) {
@@ -137,9 +141,16 @@ pl_engine_free(struct pl_engine *e)
 	if (e == NULL)
 		return;
 	pl_engine_flush(e);
-	pl_pool_free(e->pool);
 	pl_ctls_free(e);
-	pl_loop_free(e->loop);
+	if (e->own_loop) {
+		pl_pool_free(e->pool);
+		pl_loop_free(e->loop);
+	} else {
+		pl_pool_reap(e->pool);
+		pl_loop_forget(e->loop, e->kick);
+		pl_loop_forget(e->loop, e->flush);
+		pl_loop_forget(e->loop, e->checker_idle);
+	}
 	for (size_t i = 0; e->accts != NULL && i < e->o.config->naccounts; i++)
 		acct_clear(&e->accts[i]);
 	free(e->accts);
@@ -147,8 +158,55 @@ pl_engine_free(struct pl_engine *e)
 		run_free(e->runs[i]);
 	free(e->runs);
 	free(e->looks);
+	free(e->fresh);
 	free(e->seen);
 	free(e);
+}
+
+static bool
+has_unwritten(const struct pl_engine *e, const struct pl_job_run *run)
+{
+	for (size_t i = 0; i < e->nseen; i++) {
+		if (e->seen[i]->run == run)
+			return true;
+	}
+	return false;
+}
+
+void
+pl_engine_forget(struct pl_engine *e, struct pl_job_run *run)
+{
+	for (size_t i = 0; i < run->job.n; i++)
+		pl_look_stop(&run->tasks[i]);
+	if (has_unwritten(e, run))
+		pl_engine_flush(e);
+	e->runs[run->place] = e->runs[--e->nruns];
+	e->runs[run->place]->place = run->place;
+	run_free(run);
+}
+
+void
+pl_engine_hold(struct pl_engine *e, bool hold)
+{
+	e->held = hold;
+	if (!hold)
+		pl_engine_kick(e, 0);
+}
+
+size_t
+pl_engine_inflight(const struct pl_engine *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->o.config->naccounts; i++)
+		n += e->accts[i].inflight;
+	return n;
+}
+
+const struct pl_err *
+pl_engine_fatal(const struct pl_engine *e)
+{
+	return e->fatal.code != PL_OK ? &e->fatal : NULL;
 }
 
 struct pl_loop *
@@ -290,6 +348,7 @@ remember_lag(struct pl_task *t)
 		a->note.seen_ms = a->note.seen_ms == 0 ? ms :
 		    (a->note.seen_ms * 7 + ms) / 8;
 		a->note_dirty = true;
+		pl_stats_lag(e->o.stats, a->conf->settings.account, ms);
 	}
 }
 
@@ -512,10 +571,15 @@ pl_target_ready(struct pl_target *t)
 	struct pl_engine *e = t->task->run->user;
 	struct pl_acct *a = pl_acct_of(e, t->account);
 	struct pl_group *g;
+	struct pl_err err;
 
 	t->phase = PL_T_READY;
 	if (t->probing)
 		return;
+	if (!pl_resident_lasts(t, &err)) {
+		pl_target_failed(t, &err);
+		return;
+	}
 	g = pl_group_of(a, t->scope);
 	t->next = NULL;
 	*g->last = t;
@@ -551,7 +615,8 @@ alias_account(struct pl_engine *e, const struct pl_target *t)
 		    (a->desc->kinds & (1u << t->task->ch->kind)) != 0)
 			return a;
 	}
-	return t->account;
+	a = r == NULL ? pl_resident_holder(e, t->name) : NULL;
+	return a != NULL && t->task->ch->kind != PL_FILE ? a : t->account;
 }
 
 void
@@ -585,12 +650,16 @@ pl_target_alias(struct pl_target *t, const char *alias)
 }
 
 static int64_t
-retry_delay(const struct pl_target *t, const struct pl_err *err)
+retry_delay(struct pl_target *t, const struct pl_err *err)
 {
+	struct pl_acct *a = pl_acct_of(t->task->run->user, t->account);
 	int64_t d;
 
-	if (err->code == PL_ECONFLICT)
+	if (err->code == PL_ECONFLICT && t->fails <= CONFLICTS)
 		return 20 + (int64_t)pl_random_below(30u * t->fails);
+	/* The account knows when it may be tried again. */
+	if (err->code == PL_EAUTH)
+		return a->refused_until - pl_mono_ms();
 	if (err->retry_after > 0)
 		return err->retry_after + (int64_t)pl_random_below(250);
 	d = (int64_t)RETRY_BASE_MS << (t->fails < 9 ? t->fails - 1 : 8);
@@ -607,14 +676,19 @@ worth_another(const struct pl_target *t, const struct pl_err *err,
 {
 	struct pl_engine *e = t->task->run->user;
 	unsigned tries = e->o.tries;
+	bool patient = tries == 0;
 
-	if (!pl_code_retry(err->code) || e->fatal.code != PL_OK ||
-	    t->task->run->cancelled)
+	if (e->fatal.code != PL_OK || t->task->run->cancelled)
 		return false;
-	if (err->code == PL_EPROTO && t->fails >= 3)
+	/* A reload may bring a better credential before the deadline. */
+	if (patient && err->code == PL_EAUTH)
+		return true;
+	if (!pl_code_retry(err->code))
 		return false;
-	if (err->code == PL_ECONFLICT)
-		tries = 20;
+	if (err->code == PL_EPROTO && t->fails >= 3 && !patient)
+		return false;
+	if (err->code == PL_ECONFLICT && !patient)
+		tries = CONFLICTS;
 	if (tries != 0 && t->fails >= tries)
 		return false;
 	return pl_mono_ms() + delay < t->task->run->deadline;
@@ -631,6 +705,7 @@ pl_target_failed(struct pl_target *t, const struct pl_err *err)
 	t->fails++;
 	delay = retry_delay(t, err);
 	if (worth_another(t, err, delay)) {
+		pl_stats_retry(e->o.stats, t->account->settings.account);
 		t->not_before = pl_mono_ms() + delay;
 		if (t->scope == NULL)
 			pl_target_scope(t);

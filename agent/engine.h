@@ -28,12 +28,27 @@ struct pl_acct {
 	struct pl_account_note note;
 	bool note_dirty;
 	int64_t paused;			/* mono ms */
-	struct pl_err refused;		/* EAUTH: no more calls in this run */
+	struct pl_err refused;		/* EAUTH: no more calls in this run ... */
+	int64_t refused_until;		/* ... or, patient, before this; mono ms */
+	unsigned refusals;		/* in a row */
+	int64_t waiting;		/* mono ms since when a limit holds it, 0: not */
+	bool resident;			/* its worker is to live */
+	bool waking;
+	int64_t wake_at;		/* mono ms: not before */
+};
+
+/* A place for one open look; its number says how often it was used. */
+struct pl_look_slot {
+	struct pl_task *task;		/* NULL: free */
+	uint32_t id;
+	bool sent;
+	size_t next;			/* free ones: the next, from 1; 0: last */
 };
 
 struct pl_engine {
 	struct pl_engine_opts o;
 	struct pl_loop *loop;
+	bool own_loop;
 	struct pl_pool *pool;
 	struct pl_acct *accts;		/* one for each account of the configuration */
 	struct pl_job_run **runs;
@@ -45,10 +60,14 @@ struct pl_engine {
 	struct pl_ctl *ctls;		/* controllers that were called */
 
 	struct pl_worker *checker;
-	unsigned checker_deaths;
-	struct pl_task **looks;		/* by check id */
-	size_t nlooks, caplooks;
-	size_t unsent;			/* looks from here on are not yet sent */
+	unsigned checker_deaths;	/* since its last sighting */
+	int64_t checker_after;		/* mono ms: no new one before */
+	uint64_t checker_idle;		/* timer */
+	struct pl_look_slot *looks;
+	size_t nlooks, caplooks, openlooks, freelook;
+	uint32_t *fresh;		/* looks that are not yet sent */
+	size_t nfresh, capfresh;
+	bool held;			/* no new calls */
 	struct pl_task **seen;		/* visible, not yet in the journal */
 	size_t nseen, capseen;
 };
@@ -75,18 +94,31 @@ void pl_task_located(struct pl_task *t, const char *record,
 void pl_task_rest(struct pl_task *t);		/* nothing more to do for it */
 bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
     const struct pl_err *err);
-void pl_engine_flush(void *engine);
 
 /* controller.c: after the pool is gone. */
 void pl_ctls_free(struct pl_engine *e);
 
 /* batch.c */
+/* Lends a worker of the account; false: err says why, or all are busy. */
+bool pl_acct_worker(struct pl_acct *a, struct pl_worker **w,
+    struct pl_err *err);
 void pl_engine_dispatch(void *engine);
 void pl_engine_kick(struct pl_engine *e, int64_t ms);
 
 /* look.c */
 void pl_look_start(struct pl_task *t, enum pl_look look);
-void pl_look_stop(struct pl_task *t);
+void pl_look_stop(struct pl_task *t);	/* nothing where none is open */
 void pl_look_send(struct pl_engine *e);
+
+/* resident.c */
+void pl_resident_spec(struct pl_acct *a, struct pl_worker_spec *spec);
+void pl_resident_want(struct pl_acct *a);	/* start it, and keep it alive */
+void pl_resident_keep(struct pl_engine *e);	/* start again what has died */
+bool pl_residents_waking(const struct pl_engine *e);
+/* The resident account that has the name in its option `zones`, or NULL. */
+const struct pl_account *pl_resident_holder(const struct pl_engine *e,
+    const char *name);
+/* Will there still be an answer when somebody asks?  Else err says why not. */
+bool pl_resident_lasts(const struct pl_target *t, struct pl_err *err);
 
 #endif

@@ -31,6 +31,7 @@ run_new(struct pl_engine *e, struct pl_job *job, int64_t timeout_ms)
 		run->tasks[i].seq = (uint32_t)i;
 	}
 	e->runs = pl_grow(e->runs, e->nruns + 1, sizeof(struct pl_job_run *));
+	run->place = e->nruns;
 	e->runs[e->nruns++] = run;
 	return run;
 }
@@ -39,8 +40,10 @@ static void
 target_init(struct pl_target *g, struct pl_task *t,
     const struct pl_account *a)
 {
+	/* A standing alias goes where it was asked for. */
 	*g = (struct pl_target){ .task = t, .account = a,
-		.follow = a->follow };
+		.follow = a->follow && (a->desc->flags & PL_P_STAY) == 0 &&
+		!(t->ch->standing && t->ch->kind == PL_CNAME) };
 	g->name = pl_strdup(t->ch->record);
 }
 
@@ -113,7 +116,8 @@ find_accounts(struct pl_engine *e, struct pl_task *t, struct pl_err *err)
 		if (code != PL_OK)
 			return code;
 		target_init(&t->targets[t->n], t, a);
-		if (r != NULL && r->follow != -1)
+		if (r != NULL && r->follow != -1 &&
+		    (a->desc->flags & PL_P_STAY) == 0)
 			t->targets[t->n].follow = r->follow != 0;
 		t->n++;
 	}
@@ -142,6 +146,9 @@ fill_row(struct pl_engine *e, struct pl_target *g)
 	r->apex = ch->method == PL_DNS_TXT_TOKEN;
 	r->standing = ch->standing;
 	r->created = pl_wall_ms();
+	if ((g->account->desc->flags & PL_P_SOURCE) != 0)
+		r->handle = pl_strdup(ch->kind == PL_FILE ? ch->domain :
+		    ch->key_authorization);
 }
 
 /* Does somebody have to find out first where its aliases lead? */
@@ -181,6 +188,8 @@ task_start(struct pl_engine *e, struct pl_task *t, bool removing)
 		t->targets[k].removing = removing;
 		t->targets[k].row.was = PL_WAS_UNKNOWN;
 	}
+	for (size_t k = 0; k < t->n; k++)
+		pl_resident_want(pl_acct_of(e, t->targets[k].account));
 	if (must_locate(t)) {
 		pl_look_start(t, PL_LOOK_WHERE);
 		return;
@@ -200,15 +209,159 @@ pl_engine_present(struct pl_engine *e, struct pl_job *job,
 	return run;
 }
 
+/* ---- going on with what an engine before has left --------------------------------- */
+
+/* Which target a row belongs to: its account's, or the only one, which then
+ * has followed an alias. */
+static struct pl_target *
+target_of_row(struct pl_engine *e, struct pl_task *t, const struct pl_row *r)
+{
+	const struct pl_account *a = pl_config_account(e->o.config,
+	    r->account);
+
+	if (a == NULL || r->state == PL_ROW_REMOVING)
+		return NULL;
+	for (size_t k = 0; k < t->n; k++) {
+		if (t->targets[k].account == a && t->targets[k].row.id == 0)
+			return &t->targets[k];
+	}
+	if (t->n != 1 || t->targets[0].row.id != 0)
+		return NULL;
+	t->targets[0].account = a;
+	return &t->targets[0];
+}
+
+static void
+take_row(struct pl_target *g, struct pl_row *r)
+{
+	pl_row_clear(&g->row);
+	g->row = *r;
+	*r = (struct pl_row){ 0 };	/* transferred */
+	free(g->name);
+	g->name = pl_strdup(g->row.name);
+	free(g->scope);
+	g->scope = pl_strdup(g->row.scope);
+	g->probing = false;
+	if (g->row.state == PL_ROW_INTENT)
+		g->maybe = true;
+	else
+		g->phase = PL_T_DONE;
+}
+
+/* All of it is published: it is visible, or has to be looked for. */
+static void
+resume_published(struct pl_engine *e, struct pl_task *t)
+{
+	bool visible = true;
+
+	for (size_t k = 0; k < t->n; k++) {
+		const struct pl_row *r = &t->targets[k].row;
+
+		visible = visible && r->state == PL_ROW_VISIBLE;
+		if (r->published > t->published)
+			t->published = r->published;
+		if (r->visible > t->visible)
+			t->visible = r->visible;
+	}
+	t->state = t->told = visible ? PL_VISIBLE : PL_PUBLISHED;
+	if (visible || !e->o.wait)
+		pl_task_rest(t);
+	else
+		pl_look_start(t, false);
+}
+
+static void
+drop_targets(struct pl_task *t, size_t keep)
+{
+	for (; t->n > keep; t->n--) {
+		free(t->targets[t->n - 1].name);
+		pl_row_clear(&t->targets[t->n - 1].row);
+	}
+	if (keep == 0) {
+		free(t->targets);
+		t->targets = NULL;
+	}
+}
+
+static void
+task_resume(struct pl_engine *e, struct pl_task *t, struct pl_row *rows,
+    size_t n)
+{
+	struct pl_target *g;
+	struct pl_err err;
+	size_t found = 0, done = 0;
+
+	if (find_accounts(e, t, &err) != PL_OK) {
+		pl_task_fail(t, &err);
+		pl_task_rest(t);
+		return;
+	}
+	/* The rows know which account it was. */
+	if (t->n > 0 && t->targets[0].probing)
+		drop_targets(t, 1);
+	for (size_t k = 0; k < t->n; k++)
+		fill_row(e, &t->targets[k]);
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].id == 0 || rows[i].seq != t->seq ||
+		    (g = target_of_row(e, t, &rows[i])) == NULL)
+			continue;
+		take_row(g, &rows[i]);
+		found++;
+	}
+	if (found == 0) {
+		drop_targets(t, 0);
+		task_start(e, t, false);
+		return;
+	}
+	for (size_t k = 0; k < t->n; k++)
+		done += t->targets[k].phase == PL_T_DONE;
+	if (done == t->n) {
+		resume_published(e, t);
+		return;
+	}
+	for (size_t k = 0; k < t->n; k++) {
+		g = &t->targets[k];
+		if (g->phase == PL_T_DONE)
+			continue;
+		if (g->scope != NULL)
+			pl_target_ready(g);
+		else
+			pl_target_scope(g);
+	}
+}
+
+static bool
+has_row(const struct pl_row *rows, size_t n, uint32_t seq)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].id != 0 && rows[i].seq == seq &&
+		    rows[i].state != PL_ROW_REMOVING)
+			return true;
+	}
+	return false;
+}
+
 struct pl_job_run *
-pl_engine_remove_named(struct pl_engine *e, struct pl_job *job,
-    int64_t timeout_ms)
+pl_engine_resume(struct pl_engine *e, struct pl_job *job,
+    int64_t timeout_ms, struct pl_row *rows, size_t *n)
 {
 	struct pl_job_run *run = run_new(e, job, timeout_ms);
+	size_t left = 0;
 
-	run->removing = true;
-	for (size_t i = 0; i < run->job.n; i++)
-		task_start(e, &run->tasks[i], true);
+	for (size_t i = 0; i < run->job.n; i++) {
+		struct pl_task *t = &run->tasks[i];
+
+		pl_err_clear(&t->err);
+		if (t->ch->kind != PL_NOTHING && has_row(rows, *n, t->seq))
+			task_resume(e, t, rows, *n);
+		else
+			task_start(e, t, false);
+	}
+	for (size_t i = 0; i < *n; i++) {
+		if (rows[i].id != 0)
+			rows[left++] = rows[i];
+	}
+	*n = left;
 	return run;
 }
 
@@ -284,9 +437,8 @@ pl_engine_remove(struct pl_engine *e, struct pl_job_run *run,
 	}
 }
 
-/* A challenge as far as a journal row remembers it. */
-static void
-challenge_of_row(struct pl_challenge *ch, const struct pl_row *r)
+void
+pl_row_challenge(struct pl_challenge *ch, const struct pl_row *r)
 {
 	*ch = (struct pl_challenge){ .kind = r->kind,
 		.standing = r->standing };
@@ -301,53 +453,106 @@ challenge_of_row(struct pl_challenge *ch, const struct pl_row *r)
 	ch->value_len = r->value_len;
 }
 
-static void
-start_row(struct pl_engine *e, struct pl_task *t, struct pl_row *row)
+/* The target that a row of the journal stands for; keeps the row.  False:
+ * its account is no more. */
+static bool
+row_target(struct pl_engine *e, struct pl_task *t, struct pl_row *row,
+    struct pl_err *err)
 {
 	const struct pl_account *a = pl_config_account(e->o.config,
 	    row->account);
 	struct pl_target *g;
-	struct pl_err err;
 
-	t->removing = true;
-	t->state = row->state == PL_ROW_VISIBLE ? PL_VISIBLE : PL_PUBLISHED;
-	t->published = row->published;
-	t->visible = row->visible;
-	t->targets = pl_array(1, sizeof(*t->targets));
 	if (a == NULL) {
-		pl_fail(&err, PL_EINVAL, "%s: account %s, which published it, "
+		pl_fail(err, PL_EINVAL, "%s: account %s, which published it, "
 		    "is not in the configuration", row->record, row->account);
 		pl_row_clear(row);
-		pl_task_fail(t, &err);
-		pl_task_rest(t);
-		return;
+		return false;
 	}
-	g = &t->targets[0];
-	t->n = 1;
+	g = &t->targets[t->n++];
 	*g = (struct pl_target){ .task = t, .account = a, .row = *row,
 		.removing = true, .maybe = true };
 	*row = (struct pl_row){ 0 };	/* transferred */
 	g->name = pl_strdup(g->row.name);
 	g->scope = pl_strdup(g->row.scope);
-	pl_target_ready(g);
+	return true;
+}
+
+/* Starts the removal of all rows of one challenge. */
+static void
+start_rows(struct pl_engine *e, struct pl_task *t, struct pl_row *rows,
+    size_t n)
+{
+	struct pl_err err;
+	bool lost = false;
+
+	t->removing = true;
+	t->state = PL_VISIBLE;
+	t->published = rows[0].published;
+	t->visible = rows[0].visible;
+	t->targets = pl_array(n, sizeof(*t->targets));
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].state != PL_ROW_VISIBLE)
+			t->state = PL_PUBLISHED;
+		if (!row_target(e, t, &rows[i], &err))
+			lost = true;
+	}
+	if (lost)
+		pl_task_fail(t, &err);
+	for (size_t k = 0; k < t->n; k++)
+		pl_target_ready(&t->targets[k]);
+	if (t->n == 0)
+		pl_task_rest(t);
 }
 
 struct pl_job_run *
 pl_engine_remove_rows(struct pl_engine *e, struct pl_row *rows, size_t n,
     int64_t timeout_ms)
 {
-	struct pl_job job = { .id = pl_strdup("cleanup"), .n = n };
+	struct pl_job job = { .n = n };
 	struct pl_job_run *run;
+	bool one = n > 0;
 
+	for (size_t i = 1; i < n; i++)
+		one = one && strcmp(rows[i].job, rows[0].job) == 0;
+	job.id = pl_strdup(one ? rows[0].job : "cleanup");
 	job.challenges = pl_array(n, sizeof(*job.challenges));
 	for (size_t i = 0; i < n; i++)
-		challenge_of_row(&job.challenges[i], &rows[i]);
+		pl_row_challenge(&job.challenges[i], &rows[i]);
 	run = run_new(e, &job, timeout_ms);
 	run->removing = true;
 	for (size_t i = 0; i < n; i++)
-		start_row(e, &run->tasks[i], &rows[i]);
+		start_rows(e, &run->tasks[i], &rows[i], 1);
 	free(rows);
 	return run;
+}
+
+struct pl_job_run *
+pl_engine_remove_known(struct pl_engine *e, struct pl_job *job,
+    struct pl_row *rows, const size_t *of, size_t n, int64_t timeout_ms)
+{
+	struct pl_job_run *run = run_new(e, job, timeout_ms);
+	size_t from = 0, to;
+
+	run->removing = true;
+	for (size_t i = 0; i < run->job.n; i++) {
+		for (to = from; to < n && of[to] == i; to++)
+			continue;
+		if (to > from)
+			start_rows(e, &run->tasks[i], &rows[from], to - from);
+		else
+			task_start(e, &run->tasks[i], true);
+		from = to;
+	}
+	free(rows);
+	return run;
+}
+
+struct pl_job_run *
+pl_engine_remove_named(struct pl_engine *e, struct pl_job *job,
+    int64_t timeout_ms)
+{
+	return pl_engine_remove_known(e, job, NULL, NULL, 0, timeout_ms);
 }
 
 /* ---- cancelling and working ---------------------------------------------------------- */
@@ -367,8 +572,22 @@ take_out(struct pl_target **first, struct pl_target ***last,
 	*last = at;
 }
 
+/* How a target ends that waits for its turn. */
 static void
-target_cancel(struct pl_engine *e, struct pl_target *t)
+stop_error(const struct pl_target *t, bool late, struct pl_err *err)
+{
+	if (!late)
+		pl_fail(err, PL_ECANCEL, "%s: cancelled", t->task->ch->shown);
+	else if (t->err.code != PL_OK)
+		*err = t->err;
+	else
+		pl_fail(err, PL_ENET, "%s: account %s could not be called "
+		    "before the deadline", t->task->ch->shown,
+		    t->account->settings.account);
+}
+
+static void
+target_stop(struct pl_engine *e, struct pl_target *t, bool late)
 {
 	struct pl_acct *a = pl_acct_of(e, t->account);
 	struct pl_group *g;
@@ -383,8 +602,40 @@ target_cancel(struct pl_engine *e, struct pl_target *t)
 		take_out(&g->first, &g->last, t);
 	}
 	t->probing = false;
-	pl_fail(&err, PL_ECANCEL, "%s: cancelled", t->task->ch->shown);
+	stop_error(t, late, &err);
 	pl_target_failed(t, &err);
+}
+
+static void
+look_stopped(struct pl_task *t, bool late)
+{
+	pl_look_stop(t);
+	if (late)
+		pl_fail(&t->err, PL_EABSENT, "%s: not visible before the "
+		    "deadline", t->ch->record);
+	else
+		pl_fail(&t->err, PL_ECANCEL, "%s: cancelled", t->ch->shown);
+	pl_task_rest(t);
+}
+
+void
+pl_engine_stop_run(struct pl_engine *e, struct pl_job_run *run, bool late)
+{
+	if (run->removing || run->open == 0)
+		return;
+	run->cancelled = true;
+	for (size_t k = 0; k < run->job.n; k++) {
+		struct pl_task *t = &run->tasks[k];
+
+		if (t->resting)
+			continue;
+		if (t->looking) {
+			look_stopped(t, late);
+			continue;
+		}
+		for (size_t m = 0; m < t->n; m++)
+			target_stop(e, &t->targets[m], late);
+	}
 }
 
 static void
@@ -399,28 +650,8 @@ void
 pl_engine_cancel(struct pl_engine *e)
 {
 	pl_loop_after(e->loop, CANCEL_MS, kill_busy, e);
-	for (size_t i = 0; i < e->nruns; i++) {
-		struct pl_job_run *run = e->runs[i];
-
-		if (run->removing || run->open == 0)
-			continue;
-		run->cancelled = true;
-		for (size_t k = 0; k < run->job.n; k++) {
-			struct pl_task *t = &run->tasks[k];
-
-			if (t->resting)
-				continue;
-			if (t->looking) {
-				pl_look_stop(t);
-				pl_fail(&t->err, PL_ECANCEL, "%s: cancelled",
-				    t->ch->shown);
-				pl_task_rest(t);
-				continue;
-			}
-			for (size_t m = 0; m < t->n; m++)
-				target_cancel(e, &t->targets[m]);
-		}
-	}
+	for (size_t i = 0; i < e->nruns; i++)
+		pl_engine_stop_run(e, e->runs[i], false);
 }
 
 bool

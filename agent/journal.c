@@ -27,7 +27,7 @@
  * lock on that byte of the file "journal.lock".  A row in intent or
  * removing whose owner's byte is not locked belongs to a process that has died.
  */
-#define PL_JOURNAL_VERSION 1
+#define PL_JOURNAL_VERSION 2
 
 #include "agent.h"
 
@@ -58,6 +58,15 @@ static const char schema[] =
     " owner INTEGER NOT NULL);"
     "CREATE INDEX row_name ON row (name);"
     "CREATE INDEX row_record ON row (record);"
+    "CREATE INDEX row_job ON row (job);"
+    "CREATE TABLE job ("
+    " number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+    " uid INTEGER NOT NULL, doc TEXT NOT NULL, phase INTEGER NOT NULL,"
+    " cancelled INTEGER NOT NULL, created INTEGER NOT NULL,"
+    " deadline INTEGER NOT NULL, due INTEGER NOT NULL,"
+    " ended INTEGER NOT NULL, source TEXT, notify TEXT,"
+    " told INTEGER NOT NULL, report TEXT);"
+    "CREATE INDEX job_source ON job (source);"
     "CREATE TABLE account ("
     " name TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL,"
     " tokens REAL NOT NULL, stamp INTEGER NOT NULL,"
@@ -154,6 +163,28 @@ int64_t
 pl_journal_instance(const struct pl_journal *j)
 {
 	return j->instance;
+}
+
+bool
+pl_journal_alive(const struct pl_journal *j, int64_t instance)
+{
+	return instance == j->instance || alive(j, instance);
+}
+
+/* Byte 0 belongs to the service; instances begin at 1. */
+enum pl_code
+pl_journal_serve(struct pl_journal *j, struct pl_err *err)
+{
+	if (try_lock(j->lock, 0))
+		return PL_OK;
+	return pl_fail(err, PL_EIO, "state directory: another placardd "
+	    "works with it");
+}
+
+struct pl_db *
+pl_journal_db(const struct pl_journal *j)
+{
+	return j->db;
 }
 
 /* ---- open and close ------------------------------------------------------ */
@@ -395,6 +426,56 @@ save(struct pl_journal *j, struct pl_row *r, struct pl_err *err)
 	return r->id == 0 ? insert(j, r, err) : update(j, r, err);
 }
 
+/* Puts another number in front of a handle. */
+static void
+set_dirs(struct pl_row *r, int64_t dirs)
+{
+	struct pl_buf b;
+
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_addf(&b, "%d%s", (int)dirs,
+	    r->handle + strspn(r->handle, "0123456789"));
+	free(r->handle);
+	r->handle = pl_buf_take(&b);
+}
+
+/*
+ * The handle of a file begins with how many directories above it, from the
+ * deepest up, were not there before us.  Those that another file of ours was
+ * the reason for are this one's as well, so that whichever is the last to
+ * go takes them with it.
+ */
+static enum pl_code
+share_dirs(struct pl_journal *j, struct pl_row *r, struct pl_err *err)
+{
+	const char *slash = strrchr(r->name, '/');
+	int64_t dirs, most = 0;
+	struct pl_stmt *s;
+	enum pl_code code;
+	bool row;
+
+	if (r->kind != PL_FILE || r->handle == NULL || slash == NULL)
+		return PL_OK;
+	dirs = strtol(r->handle, NULL, 10);
+	code = pl_db_prepare(&s, j->db,
+	    "SELECT MAX(CAST(handle AS INTEGER)) FROM row WHERE account = ?1"
+	    " AND kind = ?2 AND handle IS NOT NULL AND state <> ?3"
+	    " AND (substr(name, 1, ?4) = substr(?5, 1, ?4) OR ?6 > 0)", err);
+	if (code != PL_OK)
+		return code;
+	pl_stmt_text(s, 1, r->account);
+	pl_stmt_int(s, 2, r->kind);
+	pl_stmt_int(s, 3, PL_ROW_LEFT);
+	pl_stmt_int(s, 4, slash - r->name + 1);
+	pl_stmt_text(s, 5, r->name);
+	pl_stmt_int(s, 6, dirs);
+	while ((code = pl_stmt_step(s, &row, err)) == PL_OK && row)
+		most = pl_col_int(s, 0);
+	if (code == PL_OK && most > dirs)
+		set_dirs(r, most);
+	return code;
+}
+
 /* ---- adding ---------------------------------------------------------------- */
 
 enum pl_code
@@ -428,6 +509,8 @@ pl_journal_claim(struct pl_journal *j, struct pl_row *r,
 		r->state = PL_ROW_INTENT;
 		if (nb.left)
 			code = forget_left(j, r, err);
+		if (code == PL_OK)
+			code = share_dirs(j, r, err);
 	}
 	if (code == PL_OK)
 		code = save(j, r, err);
@@ -563,6 +646,14 @@ read_row(struct pl_stmt *s, struct pl_row *r)
 static const char by_record[] = "SELECT " COLUMNS " FROM row"
     " WHERE record = ?3 AND kind = ?4 AND value = ?5"
     " AND (?1 IS NULL OR account = ?1) AND (?2 OR state <> 4) ORDER BY id";
+static const char of_job[] = "SELECT " COLUMNS " FROM row"
+    " WHERE job = ?3 AND (?4 = 0 OR created < ?4)"
+    " AND (?1 IS NULL OR account = ?1) AND (?2 OR state <> 4) ORDER BY id";
+static const char of_nobody[] = "SELECT " COLUMNS " FROM row"
+    " WHERE NOT EXISTS (SELECT 1 FROM job WHERE job.id = row.job AND phase"
+    " < 3) AND (?1 IS NULL OR account = ?1) AND (?2 OR state <> 4)"
+    " AND ?3 IS NULL AND (?4 = 0 OR created < ?4) ORDER BY id";
+_Static_assert(PL_J_DONE == 3, "of_nobody");
 static const char by_job[] = "SELECT " COLUMNS " FROM row"
     " WHERE (?3 IS NULL OR job = ?3) AND (?4 = 0 OR created < ?4)"
     " AND (?1 IS NULL OR account = ?1) AND (?2 OR state <> 4) ORDER BY id";
@@ -579,8 +670,9 @@ pl_journal_rows(struct pl_journal *j, const struct pl_row_query *q,
 
 	*rows = NULL;
 	*n = 0;
-	code = pl_db_prepare(&s, j->db, q->record != NULL ? by_record : by_job,
-	    err);
+	code = pl_db_prepare(&s, j->db, q->record != NULL ? by_record :
+	    q->orphans ? of_nobody :
+	    q->job != NULL ? of_job : by_job, err);
 	if (code != PL_OK)
 		return code;
 	pl_stmt_text(s, 1, q->account);

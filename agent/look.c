@@ -12,28 +12,138 @@
 
 #define CHECKS_A_FRAME 500
 #define MOST_DEATHS 3
+#define PAUSE_MS 100		/* before a new check worker, doubled each time */
+#define PAUSE_CAP_MS 30000
+#define IDLE_MS 60000
+/* A look's number: its slot, and how often that was used.  A sighting
+ * of a look that is gone does not hit the next one in its slot. */
+#define SLOT_BITS 20
+#define SLOT_MASK ((1u << SLOT_BITS) - 1)
 
 static void on_seen(void *arg, struct pl_frame *f, const struct pl_err *err);
+
+/* ---- slots ---------------------------------------------------------------------- */
+
+static struct pl_look_slot *
+slot_find(struct pl_engine *e, uint32_t id)
+{
+	size_t i = id & SLOT_MASK;
+
+	if (i >= e->nlooks || e->looks[i].task == NULL ||
+	    e->looks[i].id != id)
+		return NULL;
+	return &e->looks[i];
+}
+
+static struct pl_look_slot *
+slot_take(struct pl_engine *e)
+{
+	struct pl_look_slot *s;
+
+	if (e->freelook != 0) {
+		s = &e->looks[e->freelook - 1];
+		e->freelook = s->next;
+		s->id += 1u << SLOT_BITS;
+		return s;
+	}
+	if (e->nlooks > SLOT_MASK)
+		return NULL;
+	if (e->nlooks == e->caplooks) {
+		e->caplooks = e->caplooks * 2 + 64;
+		e->looks = pl_grow(e->looks, e->caplooks, sizeof(*e->looks));
+	}
+	s = &e->looks[e->nlooks];
+	*s = (struct pl_look_slot){ .id = (uint32_t)e->nlooks++ };
+	return s;
+}
+
+static void
+add_fresh(struct pl_engine *e, uint32_t id)
+{
+	if (e->nfresh == e->capfresh) {
+		e->capfresh = e->capfresh * 2 + 64;
+		e->fresh = pl_grow(e->fresh, e->capfresh, sizeof(*e->fresh));
+	}
+	e->fresh[e->nfresh++] = id;
+}
+
+static void
+checker_idle(void *arg)
+{
+	struct pl_engine *e = arg;
+
+	e->checker_idle = 0;
+	if (e->openlooks > 0 || e->checker == NULL)
+		return;
+	pl_worker_retire(e->checker);
+	e->checker = NULL;
+}
+
+static void
+slot_free(struct pl_engine *e, struct pl_look_slot *s)
+{
+	s->task->looking = false;
+	s->task = NULL;
+	s->next = e->freelook;
+	e->freelook = (size_t)(s - e->looks) + 1;
+	if (--e->openlooks == 0 && e->checker_idle == 0)
+		e->checker_idle = pl_loop_after(e->loop, IDLE_MS,
+		    checker_idle, e);
+}
+
+static void
+fail_look(struct pl_engine *e, struct pl_look_slot *s,
+    const struct pl_err *err)
+{
+	struct pl_task *t = s->task;
+
+	slot_free(e, s);
+	if (t->look_kind == PL_LOOK_WHERE) {
+		pl_task_located(t, NULL, err);
+		return;
+	}
+	t->err = *err;
+	pl_prefix(&t->err, "%s", t->ch->shown);
+	pl_task_rest(t);
+}
 
 static void
 fail_open_looks(struct pl_engine *e, const struct pl_err *err)
 {
 	for (size_t i = 0; i < e->nlooks; i++) {
-		struct pl_task *t = e->looks[i];
-
-		if (t == NULL)
-			continue;
-		e->looks[i] = NULL;
-		t->looking = false;
-		if (t->look_kind == PL_LOOK_WHERE) {
-			pl_task_located(t, NULL, err);
-			continue;
-		}
-		t->err = *err;
-		pl_prefix(&t->err, "%s", t->ch->shown);
-		pl_task_rest(t);
+		if (e->looks[i].task != NULL)
+			fail_look(e, &e->looks[i], err);
 	}
+	e->nfresh = 0;
 }
+
+/* The check worker is gone, or could not be started. */
+static void
+checker_gone(struct pl_engine *e, const struct pl_err *err)
+{
+	unsigned n = e->checker_deaths++;
+	int64_t pause = (int64_t)PAUSE_MS << (n < 9 ? n : 9);
+
+	e->checker = NULL;
+	if (e->o.tries != 0 && (n + 1 >= MOST_DEATHS ||
+	    err->code == PL_EINVAL)) {
+		fail_open_looks(e, err);
+		return;
+	}
+	/* The next one gets what is still open. */
+	e->nfresh = 0;
+	for (size_t i = 0; i < e->nlooks; i++) {
+		if (e->looks[i].task == NULL)
+			continue;
+		e->looks[i].sent = false;
+		add_fresh(e, e->looks[i].id);
+	}
+	pause = pause < PAUSE_CAP_MS ? pause : PAUSE_CAP_MS;
+	e->checker_after = pl_mono_ms() + pause;
+	pl_engine_kick(e, pause);
+}
+
+/* ---- the check worker ------------------------------------------------------------- */
 
 static const char *const *
 or_conf(const char *const *given, char **conf)
@@ -55,19 +165,21 @@ start_checker(struct pl_engine *e)
 		.caa = v->caa,
 		.trust_anchor = v->trust_anchor,
 	};
-	struct pl_worker_spec spec = { PL_ROLE_CHECK, "placard-check", NULL, 1 };
+	struct pl_worker_spec spec = { .key = PL_ROLE_CHECK,
+		.program = "placard-check", .most = 1 };
 	struct pl_buf hello;
 	struct pl_err err;
 
 	pl_buf_init(&hello, PL_LIM_FRAME);
 	pl_put_str(&hello, PL_ROLE_CHECK);
-	pl_put_u8(&hello, (uint8_t)e->o.log->level);
+	pl_put_u8(&hello, PL_HELLO_FLAGS(e->o.log->level,
+	    e->o.config->service.sandbox));
 	pl_verify_settings_put(&hello, &set);
 	spec.hello = &hello;
 	pl_err_clear(&err);
 	if (pl_pool_acquire(e->pool, &spec, &e->checker, &err) != PL_OK)
-		fail_open_looks(e, &err);
-	else
+		checker_gone(e, &err);
+	else if (e->checker != NULL)
 		pl_worker_stream(e->checker, on_seen, e);
 	pl_buf_clear(&hello);
 	return e->checker != NULL;
@@ -119,36 +231,53 @@ put_check(struct pl_buf *b, const struct pl_task *t, uint32_t id)
 	pl_check_put(b, &c);
 }
 
+/* Fills a frame with looks from *i on. */
+static uint32_t
+put_checks(struct pl_engine *e, struct pl_buf *b, size_t *i)
+{
+	struct pl_look_slot *s;
+	uint32_t n = 0;
+
+	for (; *i < e->nfresh && n < CHECKS_A_FRAME &&
+	    b->len < PL_LIM_FRAME / 2; (*i)++) {
+		s = slot_find(e, e->fresh[*i]);
+		if (s == NULL || s->sent)
+			continue;
+		s->sent = true;
+		put_check(b, s->task, s->id);
+		n++;
+	}
+	return n;
+}
+
 /* Sends the looks that are new since the last time. */
 void
 pl_look_send(struct pl_engine *e)
 {
+	int64_t wait = e->checker_after - pl_mono_ms();
 	struct pl_buf body, each;
 	uint32_t n;
 
-	if (e->unsent >= e->nlooks)
+	if (e->nfresh == 0 || pl_residents_waking(e))
 		return;
-	if (e->checker == NULL && !start_checker(e)) {
-		e->unsent = e->nlooks;
+	if (e->checker == NULL && wait > 0) {
+		pl_engine_kick(e, wait);
 		return;
 	}
+	if (e->checker == NULL && !start_checker(e))
+		return;
 	pl_buf_init(&each, PL_LIM_FRAME);
 	pl_buf_init(&body, PL_LIM_FRAME);
-	while (e->unsent < e->nlooks) {
+	for (size_t i = 0; i < e->nfresh && e->checker != NULL; ) {
 		pl_buf_reset(&each);
-		for (n = 0; e->unsent < e->nlooks && n < CHECKS_A_FRAME &&
-		    each.len < PL_LIM_FRAME / 2; e->unsent++) {
-			if (e->looks[e->unsent] == NULL)
-				continue;
-			put_check(&each, e->looks[e->unsent],
-			    (uint32_t)e->unsent);
-			n++;
-		}
+		n = put_checks(e, &each, &i);
 		pl_buf_reset(&body);
 		pl_put_u32(&body, n);
 		pl_buf_add(&body, each.data, each.len);
-		pl_worker_send(e->checker, PL_MSG_CHECK, &body);
+		if (n > 0)
+			pl_worker_send(e->checker, PL_MSG_CHECK, &body);
 	}
+	e->nfresh = 0;
 	pl_buf_clear(&each);
 	pl_buf_clear(&body);
 }
@@ -157,16 +286,21 @@ void
 pl_look_start(struct pl_task *t, enum pl_look look)
 {
 	struct pl_engine *e = t->run->user;
+	struct pl_look_slot *s = slot_take(e);
 
-	if (e->nlooks == e->caplooks) {
-		e->caplooks = e->caplooks * 2 + 64;
-		e->looks = pl_grow(e->looks, e->caplooks,
-		    sizeof(struct pl_task *));
+	if (s == NULL) {
+		pl_fail(&t->err, PL_ELIMIT, "%s: more than %u looks at once",
+		    t->ch->shown, SLOT_MASK);
+		pl_task_rest(t);
+		return;
 	}
+	s->task = t;
+	s->sent = false;
+	e->openlooks++;
 	t->looking = true;
 	t->look_kind = look;
-	t->look = (uint32_t)e->nlooks;
-	e->looks[e->nlooks++] = t;
+	t->look = s->id;
+	add_fresh(e, s->id);
 	pl_engine_kick(e, 0);
 }
 
@@ -174,13 +308,15 @@ void
 pl_look_stop(struct pl_task *t)
 {
 	struct pl_engine *e = t->run->user;
+	struct pl_look_slot *s = slot_find(e, t->look);
 	struct pl_buf body;
+	bool sent;
 
-	if (!t->looking)
+	if (!t->looking || s == NULL || s->task != t)
 		return;
-	t->looking = false;
-	e->looks[t->look] = NULL;
-	if (e->checker == NULL || t->look >= e->unsent)
+	sent = s->sent;
+	slot_free(e, s);
+	if (e->checker == NULL || !sent)
 		return;
 	pl_buf_init(&body, PL_LIM_LINE);
 	pl_put_u32(&body, t->look);
@@ -213,17 +349,20 @@ take_verdicts(struct pl_task *t, struct pl_sighting *s)
 }
 
 static void
-take_sighting(struct pl_engine *e, struct pl_task *t, struct pl_sighting *s)
+take_sighting(struct pl_engine *e, struct pl_look_slot *slot,
+    struct pl_sighting *s)
 {
+	struct pl_task *t = slot->task;
+
 	if (t->look_kind == PL_LOOK_WHERE) {
 		if (!s->final)
 			return;
-		t->looking = false;
-		e->looks[t->look] = NULL;
+		slot_free(e, slot);
 		pl_task_located(t, s->record, &s->err);
 		return;
 	}
 	take_verdicts(t, s);
+	e->checker_deaths = 0;
 	if (!s->final) {
 		pl_task_changed(t);
 		return;
@@ -233,8 +372,7 @@ take_sighting(struct pl_engine *e, struct pl_task *t, struct pl_sighting *s)
 		if (t->verdicts[i].answer == PL_ANS_NONE)
 			t->verdicts[i].answer = PL_ANS_TIMEOUT;
 	}
-	t->looking = false;
-	e->looks[t->look] = NULL;
+	slot_free(e, slot);
 	if (s->visible && t->look_kind != PL_LOOK_CHECK) {
 		pl_task_seen(t);
 		return;
@@ -251,47 +389,25 @@ take_sighting(struct pl_engine *e, struct pl_task *t, struct pl_sighting *s)
 }
 
 static void
-on_death(struct pl_engine *e, const struct pl_err *err)
-{
-	size_t n = 0;
-
-	e->checker = NULL;
-	if (++e->checker_deaths >= MOST_DEATHS || err->code == PL_EINVAL) {
-		fail_open_looks(e, err);
-		return;
-	}
-	/* The next one gets what is still open, under new numbers. */
-	for (size_t i = 0; i < e->nlooks; i++) {
-		struct pl_task *t = e->looks[i];
-
-		if (t == NULL)
-			continue;
-		t->look = (uint32_t)n;
-		e->looks[n++] = t;
-	}
-	e->nlooks = n;
-	e->unsent = 0;
-	pl_engine_kick(e, 100);
-}
-
-static void
 on_seen(void *arg, struct pl_frame *f, const struct pl_err *err)
 {
 	struct pl_engine *e = arg;
+	struct pl_look_slot *slot;
 	struct pl_sighting s;
 
 	if (f == NULL) {
-		on_death(e, err);
+		checker_gone(e, err);
 		return;
 	}
 	pl_sighting_get(&f->body, &s);
-	if (f->body.bad || s.id >= e->unsent) {
+	if (f->body.bad || (s.id & SLOT_MASK) >= e->nlooks) {
 		pl_sighting_clear(&s);
 		pl_worker_lied(e->checker, "sighting makes no sense");
 		return;
 	}
-	/* A cancelled one may still be on its way. */
-	if (e->looks[s.id] != NULL)
-		take_sighting(e, e->looks[s.id], &s);
+	/* That of a cancelled look may still be on its way. */
+	slot = slot_find(e, s.id);
+	if (slot != NULL && slot->sent)
+		take_sighting(e, slot, &s);
 	pl_sighting_clear(&s);
 }

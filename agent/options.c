@@ -15,6 +15,7 @@ enum opt {
 	OPT_ISSUER, OPT_POLICY, OPT_PERSIST, OPT_JOBS, OPT_ACCOUNT, OPT_TTL,
 	OPT_TIMEOUT, OPT_SERVER, OPT_RESOLVER, OPT_DRY_RUN, OPT_NO_WAIT,
 	OPT_JOB, OPT_OLDER, OPT_ALL, OPT_CA, OPT_ACCOUNT_URI, OPT_WRITE,
+	OPT_HOST_KEY, OPT_CREATE,
 	/* From here on: kept in pl_cli.own. */
 	OPT_OWN, OPT_CN, OPT_SAN, OPT_KEY, OPT_KEY_OUT, OPT_KEY_PASS, OPT_OUT,
 	OPT_ORGANIZATION, OPT_UNIT, OPT_LOCALITY, OPT_STATE, OPT_COUNTRY,
@@ -55,11 +56,13 @@ static const struct opt_desc options[] = {
 	{ OPT_PERSIST, 0, "persist-until", "SECONDS", DATA, NULL },
 	{ OPT_JOBS, 0, "jobs", "FILE", PL_TAKES_CHALLENGE,
 	    "jobs as JSON, or one a line; -: stdin" },
-	{ OPT_ACCOUNT, 'a', "account", "ACCOUNT", PL_TAKES_PUBLISH,
+	{ OPT_ACCOUNT, 'a', "account", "ACCOUNT",
+	    PL_TAKES_PUBLISH | PL_TAKES_CREATE,
 	    "use this account instead of the routes" },
-	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH,
+	{ OPT_TTL, 0, "ttl", "N", PL_TAKES_PUBLISH | PL_TAKES_CREATE,
 	    "seconds, for record sets that are new" },
-	{ OPT_TIMEOUT, 0, "timeout", "SECONDS", PL_TAKES_LOOK,
+	{ OPT_TIMEOUT, 0, "timeout", "SECONDS",
+	    PL_TAKES_LOOK | PL_TAKES_TIMEOUT,
 	    "deadline for all of it" },
 	{ OPT_SERVER, 0, "server", "ADDR[:PORT]", PL_TAKES_LOOK,
 	    "ask this server only (repeatable)" },
@@ -75,12 +78,16 @@ static const struct opt_desc options[] = {
 	    "its account, for RFC 8657" },
 	{ OPT_WRITE, 0, "write", NULL, PL_TAKES_CHECK,
 	    "write and remove a marker record" },
+	{ OPT_CREATE, 0, "create", NULL, PL_TAKES_CREATE,
+	    "make the aliases where an account holds the zone" },
 	{ OPT_JOB, 0, "job", "ID", PL_TAKES_JOURNAL,
 	    "what this job has published" },
 	{ OPT_OLDER, 0, "older-than", "AGE", PL_TAKES_JOURNAL,
 	    "what is older: 90s, 30m, 2h, 7d" },
 	{ OPT_ALL, 0, "all", NULL, PL_TAKES_JOURNAL,
 	    "all that the journal knows" },
+	{ OPT_HOST_KEY, 0, "host-key", NULL, PL_TAKES_HOST_KEY,
+	    "ask the host for its keys and print their fingerprints" },
 	{ OPT_CN, 0, "cn", "NAME", PL_TAKES_CSR, "common name" },
 	{ OPT_SAN, 0, "san", "NAME", PL_TAKES_CSR,
 	    "one more name (repeatable)" },
@@ -434,7 +441,9 @@ take(struct pl_cli *cli, const struct pl_command *cmd, int id, char *arg)
 	case OPT_CA: cli->ca = arg; break;
 	case OPT_ACCOUNT_URI: cli->account_uri = arg; break;
 	case OPT_WRITE: cli->write = true; break;
+	case OPT_CREATE: cli->create = true; break;
 	case OPT_ALL: cli->all = true; break;
+	case OPT_HOST_KEY: cli->host_key = true; break;
 	case OPT_HELP:
 		if (cmd->run == NULL)
 			pl_cli_top_help();
@@ -505,7 +514,8 @@ int
 pl_cli_parse(struct pl_cli *cli, const struct pl_command *cmd, int argc,
     char **argv)
 {
-	int status = parse(cli, cmd, argc, argv, "");
+	int status = parse(cli, cmd, argc, argv,
+	    (cmd->takes & PL_TAKES_WORDS) != 0 ? "+" : "");
 
 	if (status != -1)
 		return status;
@@ -610,61 +620,40 @@ pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n)
 		    strcmp(cli->jobs, "-") == 0 ? "standard input" : cli->jobs,
 		    &err);
 	pl_buf_clear(&text);
+	for (size_t i = 0; code == PL_OK && i < *n; i++) {
+		if ((*jobs)[i].notify != NULL && !cli->notify)
+			code = pl_fail(&err, PL_EINVAL, "%s: job %s: notify: "
+			    "only placardd does that", cli->jobs,
+			    (*jobs)[i].id);
+	}
 	if (code == PL_OK)
 		return -1;
+	for (size_t i = 0; i < *n; i++)
+		pl_job_clear(&(*jobs)[i]);
+	free(*jobs);
+	*jobs = NULL;
+	*n = 0;
 	/* Whatever is wrong with it, it is the job file. */
 	err.code = PL_EINVAL;
 	return pl_cli_fail(cli, &err);
-}
-
-/* Names that any account may write, all together. */
-static const char **
-all_patterns(const struct pl_config *c)
-{
-	const char **list = NULL;
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->naccounts; i++) {
-		char **p = c->accounts[i].allow_names;
-
-		for (; p != NULL && *p != NULL; p++) {
-			list = pl_grow(list, n + 2, sizeof(*list));
-			list[n++] = *p;
-			list[n] = NULL;
-		}
-	}
-	return list;
 }
 
 int
 pl_cli_allowed(const struct pl_cli *cli, const struct pl_config *c,
     const struct pl_job *jobs, size_t n)
 {
-	const char **patterns = all_patterns(c);
 	struct pl_err err;
-	int status = -1;
+	size_t k;
 
-	for (size_t i = 0; i < n && status == -1; i++) {
-		for (size_t k = 0; k < jobs[i].n && status == -1; k++) {
-			const struct pl_challenge *ch = &jobs[i].challenges[k];
-
-			pl_err_clear(&err);
-			if (ch->kind == PL_NOTHING || pl_record_allowed(
-			    ch->kind, ch->record, ch->value, ch->value_len,
-			    ch->method == PL_DNS_TXT_TOKEN, patterns, &err) ==
-			    PL_OK)
-				continue;
-			err.code = PL_EINVAL;
-			if (cli->jobs == NULL) {
-				status = pl_cli_usage(cli, "%s", err.text);
-				break;
-			}
-			pl_prefix(&err, "%s: job %s: challenges[%zu].%s",
-			    cli->jobs, jobs[i].id, k,
-			    ch->kind == PL_FILE ? "path" : "name");
-			status = pl_cli_fail(cli, &err);
-		}
+	for (size_t i = 0; i < n; i++) {
+		if (pl_config_allows(c, &jobs[i], &k, &err) == PL_OK)
+			continue;
+		if (cli->jobs == NULL)
+			return pl_cli_usage(cli, "%s", err.text);
+		pl_prefix(&err, "%s: job %s: challenges[%zu].%s", cli->jobs,
+		    jobs[i].id, k,
+		    jobs[i].challenges[k].kind == PL_FILE ? "path" : "name");
+		return pl_cli_fail(cli, &err);
 	}
-	free(patterns);
-	return status;
+	return -1;
 }

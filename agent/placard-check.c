@@ -37,15 +37,23 @@ greet(struct checker *c, struct pl_cursor *cur)
 	struct pl_verify_settings set;
 	struct pl_buf b;
 	struct pl_err err;
-	const char *role = pl_get_str(cur);
+	const char *role = pl_get_str(cur), *read[2] = { NULL, NULL };
+	struct pl_log log = { 2, PL_LOG_WARN, false, false,
+		"placard-check" };
+	struct pl_sandbox box = { .profile = PL_PROFILE_CHECK, .read = read };
+	unsigned flags;
 
 	pl_err_clear(&err);
-	pl_get_u8(cur);		/* the log level: nothing is logged */
+	flags = pl_get_u8(cur);
+	log.level = PL_HELLO_LEVEL(flags);
 	pl_verify_settings_get(cur, &set);
 	if (cur->bad || !pl_streq(role, PL_ROLE_CHECK)) {
 		c->broken = true;
 		return;
 	}
+	read[0] = set.trust_anchor;
+	box.mode = PL_HELLO_SANDBOX(flags);
+	pl_sandbox_apply(&box, &log, PL_ROLE_CHECK);
 	if (pl_verifier_new(&c->v, &set, found, c, &err) == PL_OK)
 		err.code = PL_OK;
 	pl_verify_settings_drop(&set);

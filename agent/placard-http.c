@@ -8,6 +8,8 @@ main(void)
 {
 	/* In alphabetical order. */
 	static const struct pl_provider *const table[] = {
+		&pl_provider_acmedns,
+		&pl_provider_httpreq,
 		&pl_provider_azure,
 		&pl_provider_cloudflare,
 		&pl_provider_cloudns,

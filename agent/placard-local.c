@@ -7,6 +7,7 @@ int
 main(void)
 {
 	static const struct pl_provider *const table[] = {
+		&pl_provider_exec,
 		&pl_provider_file,
 		NULL
 	};

@@ -34,9 +34,25 @@ static const struct pl_command commands[] = {
 	    "Pre-flight: would a CA see it, and may the account write there?",
 	    PL_TAKES_LOOK | PL_TAKES_CHECK | PL_TAKES_SEE, 1, -1,
 	    pl_cmd_check, NULL },
+	{ "delegate", "NAME...",
+	    "The lines that lead challenges to this host's responder.",
+	    PL_TAKES_LOOK | PL_TAKES_CREATE, 1, -1, pl_cmd_delegate, NULL },
+	{ "job", "submit FILE | list | show ID | wait ID | watch [ID] | "
+	    "release ID | cancel ID",
+	    "Hands jobs to placardd and asks for them.", PL_TAKES_TIMEOUT, 1,
+	    2, pl_cmd_job,
+	    "FILE is a job as JSON, or several, one a line; - is standard input."
+	    "\n" },
 	{ "account", "list | show NAME | test NAME",
-	    "Shows accounts, or tries their credentials.", PL_TAKES_LOOK, 1, 2,
+	    "Shows accounts, or tries their credentials.",
+	    PL_TAKES_LOOK | PL_TAKES_HOST_KEY, 1, 2,
 	    pl_cmd_account, NULL },
+	{ "hook", "TOOL ARG...",
+	    "Serves as the hook of another ACME client.",
+	    PL_TAKES_LOOK | PL_TAKES_PUBLISH | PL_TAKES_NO_WAIT |
+	    PL_TAKES_WORDS, 1, -1, pl_cmd_hook,
+	    "TOOL is acme.sh, certbot, dehydrated, lego, mod_md or uacme; "
+	    "its arguments and\nenvironment follow: placard-hooks(7).\n" },
 	{ "provider", "list | show NAME", "Shows what providers there are.",
 	    0, 1, 2, pl_cmd_provider, NULL },
 	{ "derive", "--csr FILE [--unique TEXT] [NAME...]",
@@ -88,6 +104,30 @@ find(const char *name)
 	return NULL;
 }
 
+/*
+ * Tools that can be told a program but no arguments call us by a link:
+ * "hook-uacme" is "placard hook uacme".
+ */
+static char **
+as_hook(int *argc, char **argv, char *hook)
+{
+	const char *slash = strrchr(argv[0], '/');
+	const char *base = slash != NULL ? slash + 1 : argv[0];
+	char **words;
+
+	if (strncmp(base, hook, strlen(hook)) != 0)
+		return NULL;
+	words = pl_array((size_t)*argc + 3, sizeof(*words));
+	hook[strlen(hook) - 1] = '\0';
+	words[0] = argv[0];
+	words[1] = hook;
+	words[2] = argv[0] + (base - argv[0]) + strlen(hook) + 1;
+	for (int i = 1; i < *argc; i++)
+		words[i + 2] = argv[i];
+	*argc += 2;
+	return words;
+}
+
 static int
 dispatch(struct pl_cli *cli, int argc, char **argv)
 {
@@ -111,10 +151,16 @@ main(int argc, char **argv)
 {
 	struct pl_cli cli = { .older_ms = -1,
 		.log = { 2, PL_LOG_WARN, false, false, "placard" } };
+	char hook[] = "hook-";
+	char **words;
 	int status;
 
-	pl_process_harden(2);
-	status = pl_cli_flush(dispatch(&cli, argc, argv));
+	cli.sockets = pl_process_sockets();
+	pl_process_harden(2 + cli.sockets);
+	words = argc > 0 ? as_hook(&argc, argv, hook) : NULL;
+	status = pl_cli_flush(dispatch(&cli, argc,
+	    words != NULL ? words : argv));
+	free(words);
 	pl_cli_clear(&cli);
 	return status;
 }

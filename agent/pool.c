@@ -15,12 +15,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define GRACE_MS 2000
 #define IDLE_MS 60000
+#define PAUSE_MS 100
+#define PAUSE_CAP_MS 30000
 
 struct pl_worker {
 	struct pl_pool *pool;
@@ -28,7 +31,7 @@ struct pl_worker {
 	char *key, *program;
 	pid_t pid;
 	struct pl_chan chan;
-	bool ready, lent, dead, reaped;
+	bool ready, lent, dead, reaped, resident;
 	uint32_t calls;
 	uint64_t timer;		/* of the call under way, or of idleness */
 
@@ -41,6 +44,14 @@ struct pl_worker {
 	void *stream_ctx;
 };
 
+/* How often in a row the workers of a key have ended in trouble. */
+struct hurt {
+	char *key;
+	unsigned deaths;
+	int64_t until;		/* mono ms: no new one before */
+	uint64_t timer;
+};
+
 struct pl_pool {
 	struct pl_loop *loop;
 	char *libexec;
@@ -49,7 +60,9 @@ struct pl_pool {
 	void (*freed)(void *ctx);
 	void *freed_ctx;
 	unsigned restarts;
-	bool sweeping;
+	uint64_t sweeping;	/* timer */
+	struct hurt *hurt;	/* keys whose workers die young */
+	size_t nhurt;
 };
 
 enum pl_code
@@ -85,13 +98,13 @@ sweep(void *arg)
 {
 	struct pl_pool *p = arg;
 	struct pl_worker **at = &p->workers, *w;
-
-	bool again = false;
+	bool again = false, resident = false;
 
 	while ((w = *at) != NULL) {
 		if (w->dead && !w->reaped)
 			w->reaped = waitpid(w->pid, NULL, WNOHANG) != 0;
 		if (w->dead && w->reaped) {
+			resident = resident || w->resident;
 			*at = w->next;
 			worker_free(w);
 			continue;
@@ -99,9 +112,73 @@ sweep(void *arg)
 		again = again || w->dead;
 		at = &w->next;
 	}
-	p->sweeping = again;
-	if (again)
-		pl_loop_after(p->loop, 100, sweep, p);
+	p->sweeping = again ? pl_loop_after(p->loop, 100, sweep, p) : 0;
+	/* Its sockets are free now: another may take its place. */
+	if (resident && p->freed != NULL)
+		p->freed(p->freed_ctx);
+}
+
+/* ---- workers that die young get a pause ------------------------------------- */
+
+static void
+wake(void *arg)
+{
+	struct pl_pool *p = arg;
+
+	if (p->freed != NULL)
+		p->freed(p->freed_ctx);
+}
+
+static struct hurt *
+hurt_find(const struct pl_pool *p, const char *key)
+{
+	for (size_t i = 0; i < p->nhurt; i++) {
+		if (strcmp(p->hurt[i].key, key) == 0)
+			return &p->hurt[i];
+	}
+	return NULL;
+}
+
+/* The first death costs nothing, the next ones ever more. */
+static void
+hurt_more(struct pl_pool *p, const char *key)
+{
+	struct hurt *h = hurt_find(p, key);
+	int64_t pause;
+
+	if (h == NULL) {
+		p->hurt = pl_grow(p->hurt, p->nhurt + 1, sizeof(*h));
+		h = &p->hurt[p->nhurt++];
+		*h = (struct hurt){ .key = pl_strdup(key) };
+	}
+	pause = h->deaths == 0 ? 0 :
+	    (int64_t)PAUSE_MS << (h->deaths < 10 ? h->deaths - 1 : 9);
+	h->deaths++;
+	h->until = pl_mono_ms() + (pause < PAUSE_CAP_MS ? pause :
+	    PAUSE_CAP_MS);
+}
+
+static void
+hurt_healed(struct pl_pool *p, const char *key)
+{
+	struct hurt *h = hurt_find(p, key);
+
+	if (h != NULL)
+		h->deaths = 0;
+}
+
+/* Must the key wait?  `freed` is called when it may go on. */
+static bool
+hurt_waits(struct pl_pool *p, const char *key)
+{
+	struct hurt *h = hurt_find(p, key);
+	int64_t now = pl_mono_ms();
+
+	if (h == NULL || h->until <= now)
+		return false;
+	pl_loop_forget(p->loop, h->timer);
+	h->timer = pl_loop_after(p->loop, h->until - now, wake, p);
+	return true;
 }
 
 static void
@@ -118,13 +195,12 @@ worker_end(struct pl_worker *w, const struct pl_err *why)
 	pl_chan_clear(&w->chan);
 	if (why != NULL)
 		kill(w->pid, SIGKILL);
-	if (!p->sweeping) {
-		p->sweeping = true;
-		pl_loop_after(p->loop, 0, sweep, p);
-	}
+	if (p->sweeping == 0)
+		p->sweeping = pl_loop_after(p->loop, 0, sweep, p);
 	if (why == NULL)
 		return;
 	p->restarts++;
+	hurt_more(p, w->key);
 	pl_logf(p->log, PL_LOG_DEBUG, "worker-end", "worker=%s pid=%d why=%s",
 	    w->key, (int)w->pid, why->text);
 	done = w->done;
@@ -135,6 +211,24 @@ worker_end(struct pl_worker *w, const struct pl_err *why)
 		w->on_frame(w->stream_ctx, NULL, why);
 	if (p->freed != NULL)
 		p->freed(p->freed_ctx);
+}
+
+static void
+pool_clear(struct pl_pool *p)
+{
+	struct pl_worker *w;
+
+	while ((w = p->workers) != NULL) {
+		p->workers = w->next;
+		worker_free(w);
+	}
+	for (size_t i = 0; i < p->nhurt; i++) {
+		pl_loop_forget(p->loop, p->hurt[i].timer);
+		free(p->hurt[i].key);
+	}
+	free(p->hurt);
+	free(p->libexec);
+	free(p);
 }
 
 void
@@ -150,16 +244,42 @@ pl_pool_free(struct pl_pool *p)
 		w->dead = true;
 		pl_loop_unwatch(p->loop, w->chan.fd);
 		pl_chan_clear(&w->chan);
+		/* Nobody is to find its sockets still taken. */
+		if (w->resident) {
+			kill(w->pid, SIGKILL);
+			waitpid(w->pid, NULL, 0);
+			continue;
+		}
 		/* An idle worker ends by itself at once. */
 		if (w->done != NULL || w->on_frame != NULL)
 			kill(w->pid, SIGKILL);
 	}
-	while ((w = p->workers) != NULL) {
-		p->workers = w->next;
-		worker_free(w);
+	pool_clear(p);
+}
+
+void
+pl_pool_reap(struct pl_pool *p)
+{
+	struct pl_worker *w;
+
+	if (p == NULL)
+		return;
+	for (w = p->workers; w != NULL; w = w->next) {
+		if (!w->dead) {
+			pl_loop_unwatch(p->loop, w->chan.fd);
+			pl_chan_clear(&w->chan);
+		}
+		if (!w->reaped)
+			kill(w->pid, SIGKILL);
+		pl_loop_forget(p->loop, w->timer);
 	}
-	free(p->libexec);
-	free(p);
+	for (w = p->workers; w != NULL; w = w->next) {
+		while (!w->reaped)
+			w->reaped = waitpid(w->pid, NULL, 0) != -1 ||
+			    errno != EINTR;
+	}
+	pl_loop_forget(p->loop, p->sweeping);
+	pool_clear(p);
 }
 
 static void
@@ -220,6 +340,7 @@ take_frame(struct pl_worker *w, struct pl_frame *f)
 		return false;
 	}
 	if (w->ready && f->type == PL_MSG_SEEN && w->on_frame != NULL) {
+		hurt_healed(w->pool, w->key);
 		w->on_frame(w->stream_ctx, f, NULL);
 		return !w->dead;
 	}
@@ -228,6 +349,7 @@ take_frame(struct pl_worker *w, struct pl_frame *f)
 		w->timer = 0;
 		done = w->done;
 		w->done = NULL;
+		hurt_healed(w->pool, w->key);
 		done(w->ctx, f, NULL);
 		return !w->dead;
 	}
@@ -269,24 +391,43 @@ on_io(void *arg)
 		watch(w);
 }
 
+/* Sockets that were handed down move one up, to leave room for the seam. */
+static int
+pass_sockets(posix_spawn_file_actions_t *fa, int seam, int sockets,
+    char env[32])
+{
+	int fd = seam;
+
+	snprintf(env, 32, "LISTEN_FDS=%d", sockets);
+	if (sockets > 0)
+		fd = fcntl(seam, F_DUPFD_CLOEXEC, PL_SEAM_FD + sockets + 1);
+	for (int i = sockets - 1; i >= 0; i--)
+		posix_spawn_file_actions_adddup2(fa, 3 + i,
+		    PL_SEAM_FD + 1 + i);
+	posix_spawn_file_actions_adddup2(fa, fd, PL_SEAM_FD);
+	return fd;
+}
+
 static enum pl_code
-spawn(pid_t *pid, const char *path, int fd, struct pl_err *err)
+spawn(pid_t *pid, const char *path, int fd, int sockets, struct pl_err *err)
 {
 	char arg0[] = "placard-worker", path_env[] = "PATH=/usr/bin:/bin",
 	    lang[] = "LANG=C.UTF-8";
-	char *argv[2] = { arg0, NULL }, *env[4] = { path_env, lang, NULL, NULL };
+	char passed[32];
+	char *argv[2] = { arg0, NULL },
+	    *env[5] = { path_env, lang, passed, NULL, NULL };
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t none;
 	char *san = getenv("ASAN_OPTIONS");
 	struct pl_buf asan;
-	int rc;
+	int rc, seam;
 
 	/* Only a sanitized build looks at this one. */
 	pl_buf_init(&asan, PL_LIM_LINE);
 	if (san != NULL) {
 		pl_buf_addf(&asan, "ASAN_OPTIONS=%s", san);
-		env[2] = asan.data;
+		env[3] = asan.data;
 	}
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&fa);
@@ -297,13 +438,17 @@ spawn(pid_t *pid, const char *path, int fd, struct pl_err *err)
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&fa, 1, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_adddup2(&fa, fd, PL_SEAM_FD);
+	seam = pass_sockets(&fa, fd, sockets, passed);
 	rc = posix_spawn(pid, path, &fa, &attr, argv, env);
 	posix_spawn_file_actions_destroy(&fa);
 	posix_spawnattr_destroy(&attr);
 	pl_buf_clear(&asan);
+	if (seam != fd && seam != -1)
+		close(seam);
+	/* Too many processes, or too little memory, is for now only. */
 	if (rc != 0)
-		return pl_fail_sys(err, PL_EINVAL, rc, "%s", path);
+		return pl_fail_sys(err, rc == EAGAIN || rc == ENOMEM ?
+		    PL_ENET : PL_EINVAL, rc, "%s", path);
 	return PL_OK;
 }
 
@@ -324,7 +469,7 @@ worker_start(struct pl_pool *p, const struct pl_worker_spec *spec,
 	fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	pl_buf_init(&path, PL_LIM_LINE);
 	pl_buf_addf(&path, "%s/%s", p->libexec, spec->program);
-	code = spawn(&pid, path.data, sv[1], err);
+	code = spawn(&pid, path.data, sv[1], spec->sockets, err);
 	pl_buf_clear(&path);
 	close(sv[1]);
 	if (code != PL_OK) {
@@ -340,12 +485,27 @@ worker_start(struct pl_pool *p, const struct pl_worker_spec *spec,
 	w->next = p->workers;
 	p->workers = w;
 	w->lent = true;
+	w->resident = spec->resident;
 	pl_logf(p->log, PL_LOG_DEBUG, "worker-start", "worker=%s pid=%d",
 	    w->key, (int)pid);
 	pl_chan_send(&w->chan, PL_MSG_HELLO, spec->hello, err);
 	watch(w);
+	if (spec->started != NULL)
+		spec->started(spec->ctx, w);
 	*out = w;
 	return PL_OK;
+}
+
+bool
+pl_pool_lives(const struct pl_pool *p, const char *key)
+{
+	const struct pl_worker *w;
+
+	for (w = p->workers; w != NULL; w = w->next) {
+		if (!w->dead && strcmp(w->key, key) == 0)
+			return true;
+	}
+	return false;
 }
 
 enum pl_code
@@ -357,7 +517,11 @@ pl_pool_acquire(struct pl_pool *p, const struct pl_worker_spec *spec,
 
 	*out = NULL;
 	for (w = p->workers; w != NULL; w = w->next) {
-		if (w->dead || strcmp(w->key, spec->key) != 0)
+		if (strcmp(w->key, spec->key) != 0)
+			continue;
+		if (w->dead && spec->resident)
+			return PL_OK;	/* sweep() tells when it is gone */
+		if (w->dead)
 			continue;
 		if (!w->lent) {
 			pl_loop_forget(p->loop, w->timer);
@@ -368,7 +532,7 @@ pl_pool_acquire(struct pl_pool *p, const struct pl_worker_spec *spec,
 		}
 		count++;
 	}
-	if (count >= spec->most)
+	if (count >= spec->most || hurt_waits(p, spec->key))
 		return PL_OK;
 	return worker_start(p, spec, out, err);
 }
@@ -430,6 +594,13 @@ pl_worker_stream(struct pl_worker *w,
 }
 
 void
+pl_worker_retire(struct pl_worker *w)
+{
+	w->on_frame = NULL;
+	worker_end(w, NULL);
+}
+
+void
 pl_worker_release(struct pl_worker *w)
 {
 	struct pl_pool *p = w->pool;
@@ -437,7 +608,8 @@ pl_worker_release(struct pl_worker *w)
 	if (w->dead)
 		return;
 	w->lent = false;
-	w->timer = pl_loop_after(p->loop, IDLE_MS, on_idle, w);
+	if (!w->resident)
+		w->timer = pl_loop_after(p->loop, IDLE_MS, on_idle, w);
 	if (p->freed != NULL)
 		p->freed(p->freed_ctx);
 }

@@ -2,12 +2,14 @@
 /* Copyright The placard authors */
 
 /*
- * A worker for accounts (or for a controller): reads requests from the
- * engine, calls the provider, writes answers.  It checks every record against the rules by itself, so
+ * A worker for accounts: reads requests from the engine, calls the provider,
+ * writes answers.  It checks every record against the rules by itself, so
  * that whoever takes over the engine still cannot make it do anything else.
  */
 #include "agent.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,8 @@ struct server {
 	const struct pl_service *service;	/* or NULL */
 	void *self;
 	const char **patterns;
+	struct pl_err opened;		/* what READY will say */
+	int64_t again;			/* resident: mono ms of its next turn, -1 */
 };
 
 static const struct pl_provider *
@@ -47,42 +51,72 @@ reply(struct server *s, enum pl_msg type, struct pl_buf *b)
 }
 
 static enum pl_code
+ready(struct server *s)
+{
+	struct pl_buf b;
+
+	pl_buf_init(&b, PL_LIM_FRAME);
+	pl_put_err(&b, &s->opened);
+	return reply(s, PL_MSG_READY, &b);
+}
+
+/* Sockets behind the seam. */
+static int
+inherited(void)
+{
+	const char *text = getenv("LISTEN_FDS");
+	int64_t n = 0;
+
+	if (text == NULL || pl_int_parse(&n, text, 0, 64, NULL) != PL_OK)
+		return 0;
+	return (int)n;
+}
+
+static enum pl_code
 hello(struct server *s, const struct pl_provider *const *table,
     struct pl_frame *f)
 {
 	const struct pl_setting *allow;
-	const char *role;
-	struct pl_buf b;
-	struct pl_err err;
+	char sockets[16];
+	unsigned flags;
+	const char *role, *number = sockets;
+	struct pl_err *err = &s->opened;
 
-	pl_err_clear(&err);
+	pl_err_clear(err);
 	role = pl_get_str(&f->body);
-	s->log.level = (enum pl_level)pl_get_u8(&f->body);
+	flags = pl_get_u8(&f->body);
+	s->log.level = PL_HELLO_LEVEL(flags);
 	pl_settings_get(&f->body, &s->set);
 	if (f->type != PL_MSG_HELLO || f->body.bad)
 		return PL_EPROTO;
-	if (s->service != NULL && !pl_streq(role, s->service->role))
-		s->service = NULL;
-	if (s->service == NULL && !pl_streq(role, PL_ROLE_ACCOUNT))
+	if (s->service != NULL && pl_streq(role, s->service->role)) {
+		s->service->open(&s->self, &s->set, &s->log, err);
+		return ready(s);
+	}
+	s->service = NULL;
+	if (!pl_streq(role, PL_ROLE_ACCOUNT))
 		return PL_EPROTO;
-	if (s->service == NULL)
-		s->provider = find(table, s->set.provider);
-	if (s->service != NULL)
-		s->service->open(&s->self, &s->set, &s->log, &err);
-	else if (s->provider == NULL)
-		pl_fail(&err, PL_EINVAL, "%s: provider %s is not in this worker",
+	snprintf(sockets, sizeof(sockets), "%d", inherited());
+	pl_settings_add(&s->set, "inherited-sockets", &number, 1);
+	s->provider = find(table, s->set.provider);
+	if (s->provider == NULL)
+		pl_fail(err, PL_EINVAL, "%s: provider %s is not in this worker",
 		    s->set.account, s->set.provider);
 	else
-		s->provider->open(&s->self, &s->set, &err);
+		s->provider->open(&s->self, &s->set, err);
+	/* Secrets are read; nothing has come from the network yet. */
+	if (s->self != NULL)
+		pl_sandbox_account(PL_HELLO_SANDBOX(flags), &s->set,
+		    s->provider->desc, s->log.who, &s->log);
 	allow = pl_setting_find(&s->set, "allow-names");
 	if (allow != NULL) {
 		s->patterns = pl_array(allow->n + 1, sizeof(*s->patterns));
 		for (size_t i = 0; i < allow->n; i++)
 			s->patterns[i] = allow->values[i];
 	}
-	pl_buf_init(&b, PL_LIM_FRAME);
-	pl_put_err(&b, &err);
-	return reply(s, PL_MSG_READY, &b);
+	if (s->self != NULL && s->provider->serve != NULL)
+		return PL_OK;		/* ready when it is refilled */
+	return ready(s);
 }
 
 /* Shows the provider all names of a call before they are asked one by one;
@@ -232,6 +266,54 @@ out:
 }
 
 static enum pl_code
+serve_probe(struct server *s, struct pl_cursor *c)
+{
+	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c);
+	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	struct pl_buf b, text;
+	struct pl_err err;
+
+	if (c->bad || s->provider->probe == NULL)
+		return PL_EPROTO;
+	pl_err_clear(&err);
+	pl_buf_init(&text, PL_LIM_BODY);
+	err.code = s->provider->probe(s->self, &call, &text, &err);
+	pl_buf_init(&b, PL_LIM_FRAME);
+	pl_put_u32(&b, id);
+	pl_put_err(&b, &err);
+	pl_put_str(&b, text.data);
+	pl_buf_clear(&text);
+	return reply(s, PL_MSG_PROBED, &b);
+}
+
+/* What is published already, one by one: a record that is refused now must
+ * not take the others with it. */
+static enum pl_code
+serve_refill(struct server *s, struct pl_cursor *c)
+{
+	struct pl_call call = { INT64_MAX, &s->log };
+	uint32_t n = pl_get_count(c, 24);
+	struct pl_outcome out;
+	struct pl_change ch;
+	const char *scope;
+	struct pl_err err;
+
+	for (uint32_t i = 0; i < n; i++) {
+		scope = pl_get_str(c);
+		pl_change_get(c, &ch);
+		if (c->bad || scope == NULL || ch.op != PL_ADD)
+			return PL_EPROTO;
+		pl_err_clear(&err);
+		if (apply_allowed(s, &call, scope, &ch, &out, 1, &err) !=
+		    PL_OK || out.code != PL_OK)
+			pl_logf(&s->log, PL_LOG_WARN, "refill",
+			    "record=%s error=\"%s\"", ch.name,
+			    err.code != PL_OK ? err.text : out.text);
+	}
+	return n == 0 && !c->bad ? ready(s) : c->bad ? PL_EPROTO : PL_OK;
+}
+
+static enum pl_code
 serve_call(struct server *s, struct pl_cursor *c)
 {
 	struct pl_buf b;
@@ -245,19 +327,42 @@ serve_call(struct server *s, struct pl_cursor *c)
 	return code;
 }
 
+/* The next frame; a resident provider does its own work meanwhile, a bounded
+ * piece at a time, so that frames are never kept waiting. */
 static enum pl_code
-serve_frame(struct server *s, struct pl_frame *f)
+next_frame(struct server *s, struct pl_frame *f, bool *eof, bool greeted,
+    struct pl_err *err)
 {
-	if (s->self == NULL)
-		return PL_EPROTO;
-	if (s->service != NULL)
-		return f->type == PL_MSG_CALL ? serve_call(s, &f->body) :
-		    PL_EPROTO;
-	if (f->type == PL_MSG_SCOPE)
-		return serve_scope(s, &f->body);
-	if (f->type == PL_MSG_APPLY)
-		return serve_apply(s, &f->body);
-	return PL_EPROTO;
+	struct pollfd p[2] = { { .fd = s->chan.fd, .events = POLLIN } };
+	enum pl_code code;
+	int64_t left;
+
+	if (s->self == NULL || s->service != NULL ||
+	    s->provider->serve == NULL || !greeted)
+		return pl_chan_wait(&s->chan, f, eof, err);
+	p[1] = (struct pollfd){ .fd = s->provider->fd(s->self),
+		.events = POLLIN };
+	for (*eof = false;;) {
+		if (pl_chan_next(&s->chan, f))
+			return PL_OK;
+		left = s->again < 0 ? -1 : s->again - pl_mono_ms();
+		p[0].events = (short)(POLLIN |
+		    (pl_chan_pending(&s->chan) ? POLLOUT : 0));
+		if (poll(p, 2, left < 0 ? (s->again < 0 ? -1 : 0) :
+		    (int)left) == -1 && errno != EINTR)
+			return pl_fail_sys(err, PL_EIO, errno, "poll");
+		if (p[0].revents != 0) {
+			code = pl_chan_flush(&s->chan, err);
+			if (code == PL_OK)
+				code = pl_chan_fill(&s->chan, eof, err);
+			if (code != PL_OK || *eof)
+				return code;
+		}
+		if (p[1].revents != 0 || left <= 0) {
+			left = s->provider->serve(s->self);
+			s->again = left < 0 ? -1 : pl_mono_ms() + left;
+		}
+	}
 }
 
 int
@@ -275,19 +380,35 @@ pl_serve(const struct pl_provider *const *table,
 	struct pl_frame f;
 	struct pl_err err;
 	enum pl_code code;
-	bool eof = false, greeted = false;
+	bool eof = false, greeted = false, filled = false;
 
-	pl_process_harden(PL_SEAM_FD);
+	s.again = -1;
+	pl_process_harden(PL_SEAM_FD + inherited());
 	pl_chan_init(&s.chan, PL_SEAM_FD);
 	for (;;) {
-		code = pl_chan_wait(&s.chan, &f, &eof, &err);
+		code = next_frame(&s, &f, &eof, filled, &err);
 		if (code != PL_OK || eof)
 			break;
 		if (!greeted) {
 			code = hello(&s, table, &f);
 			greeted = true;
-		} else
-			code = serve_frame(&s, &f);
+		} else if (s.self == NULL)
+			code = PL_EPROTO;
+		else if (s.service != NULL)
+			code = f.type == PL_MSG_CALL ?
+			    serve_call(&s, &f.body) : PL_EPROTO;
+		else if (f.type == PL_MSG_REFILL && !filled &&
+		    s.provider->serve != NULL) {
+			filled = f.body.end - f.body.p == 4;
+			code = serve_refill(&s, &f.body);
+		} else if (f.type == PL_MSG_SCOPE)
+			code = serve_scope(&s, &f.body);
+		else if (f.type == PL_MSG_APPLY)
+			code = serve_apply(&s, &f.body);
+		else if (f.type == PL_MSG_PROBE)
+			code = serve_probe(&s, &f.body);
+		else
+			code = PL_EPROTO;
 		if (code != PL_OK)
 			break;
 	}

@@ -28,6 +28,14 @@ on_signal(void *arg)
 	s->stop = (int)si.ssi_signo;
 }
 
+void
+pl_session_signals(struct pl_session *s)
+{
+	if (s->sigfd != -1)
+		pl_loop_watch(pl_engine_loop(s->engine), s->sigfd, false,
+		    on_signal, s);
+}
+
 static void
 watch_signals(struct pl_session *s)
 {
@@ -39,9 +47,7 @@ watch_signals(struct pl_session *s)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	s->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->sigfd != -1)
-		pl_loop_watch(pl_engine_loop(s->engine), s->sigfd, false,
-		    on_signal, s);
+	pl_session_signals(s);
 }
 
 /* Which servers a task still waits for, for the progress line. */
@@ -122,6 +128,8 @@ pl_session_open(struct pl_session *s, struct pl_cli *cli,
 	    cli->ch.account_url;
 	o.tries = TRIES;
 	o.stop = &s->stop;
+	o.life = cli->life;
+	o.sockets = cli->sockets;
 	o.changed = on_changed;
 	o.ctx = s;
 	code = pl_engine_new(&s->engine, &o, &err);

@@ -219,6 +219,9 @@ const char *pl_secret_expose(const struct pl_secret *s);
 /* At the start of every program: no core, not dumpable, no inherited
  * descriptors above `keep`, SIGPIPE ignored, umask 077. */
 void pl_process_harden(int keep);
+/* How many sockets systemd has handed down, from descriptor 3 on ($LISTEN_FDS,
+ * $LISTEN_PID); marks them close-on-exec.  0: none. */
+int pl_process_sockets(void);
 /* Environment cleared but for PATH (fixed), LANG=C.UTF-8 and the names in
  * `keep` (NULL-terminated). */
 void pl_process_clearenv(const char *const *keep);
@@ -326,6 +329,9 @@ enum pl_code pl_tree_same(struct pl_tree *t, const char *path,
  */
 enum pl_code pl_tree_missing(struct pl_tree *t, const char *path,
     unsigned *dirs, struct pl_err *err);
+/* Does the directory of `path` hold nothing else?  False where it cannot be
+ * listed. */
+bool pl_tree_alone(struct pl_tree *t, const char *path);
 /* Can files be made below `path` (which need not exist)?  Leaves nothing. */
 enum pl_code pl_tree_writable(struct pl_tree *t, const char *path,
     struct pl_err *err);

@@ -70,6 +70,22 @@ pl_process_harden(int keep)
 	umask(077);
 }
 
+int
+pl_process_sockets(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	int64_t who, n;
+
+	if (pid == NULL || fds == NULL ||
+	    pl_int_parse(&who, pid, 1, INT32_MAX, NULL) != PL_OK ||
+	    pl_int_parse(&n, fds, 1, 64, NULL) != PL_OK || who != getpid())
+		return 0;
+	for (int fd = 3; fd < 3 + (int)n; fd++)
+		if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
+			return 0;
+	return (int)n;
+}
+
 void
 pl_process_clearenv(const char *const *keep)
 {

@@ -758,6 +758,37 @@ out:
 	return code;
 }
 
+bool
+pl_tree_alone(struct pl_tree *t, const char *path)
+{
+	const struct dirent *e;
+	struct steps st;
+	bool alone = false;
+	DIR *list = NULL;
+	int dir = -1;
+
+	if (steps_part(&st, path, NULL) == PL_OK)
+		dir = tree_walk(t, &st, st.n - 1, NULL);
+	if (dir >= 0)
+		list = fdopendir(dir);
+	if (list == NULL) {
+		if (dir >= 0)
+			close(dir);
+		goto out;
+	}
+	alone = true;
+	errno = 0;
+	while (alone && (e = readdir(list)) != NULL)
+		alone = strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0 ||
+		    strcmp(e->d_name, st.at[st.n - 1]) == 0;
+	alone = alone && errno == 0;
+	closedir(list);
+out:
+	steps_clear(&st);
+	return alone;
+}
+
 enum pl_code
 pl_tree_writable(struct pl_tree *t, const char *path, struct pl_err *err)
 {

@@ -41,6 +41,7 @@ struct pl_challenge {
 	char *record;		/* TXT, CNAME: owner name; FILE: "/.well-known/…"; NOTHING: "" */
 	char *value;		/* TXT data, CNAME target, file octets; NOTHING: "" */
 	size_t value_len;
+	char *key_authorization;	/* as it was given, or NULL */
 	char *account;		/* overrides routes, or NULL */
 	uint32_t ttl;		/* 0: the account's */
 	bool standing;		/* dns-persist-01: stays unless asked */
@@ -88,6 +89,8 @@ struct pl_job {
 	int64_t deadline;	/* wall ms; 0: none given */
 	enum pl_hold hold;
 	int64_t hold_seconds;
+	char *notify;		/* the program of the configuration that gets its reports, or NULL */
+	char *doc;		/* the JSON it was made from, compact */
 	struct pl_challenge *challenges;
 	size_t n;
 };

@@ -151,7 +151,7 @@ challenge_make(struct pl_challenge *c, const json_t *object, size_t i,
 /* ---- one job ------------------------------------------------------------ */
 
 static const char *const job_known[] = {
-	"job", "deadline", "hold", "challenges", NULL
+	"job", "deadline", "hold", "notify", "challenges", NULL
 };
 
 static enum pl_code
@@ -217,6 +217,23 @@ job_hold(struct pl_job *j, const json_t *doc, struct pl_err *err)
 		return pl_fail(err, PL_EINVAL, "hold: must be "
 		    "\"until-released\", \"until-visible\", or seconds from 1 "
 		    "to %lld", JOB_HOLD_MAX);
+	return PL_OK;
+}
+
+/* Only the configuration knows what program it is. */
+static enum pl_code
+job_notify(struct pl_job *j, const json_t *doc, struct pl_err *err)
+{
+	enum pl_code code;
+	const char *name;
+
+	code = member_text(&name, doc, "notify", err);
+	if (code != PL_OK || name == NULL)
+		return code;
+	if (name[0] == '\0' || strlen(name) > JOB_ID_MAX)
+		return pl_fail(err, PL_EINVAL, "notify: must be a name of 1 "
+		    "to %d octets", JOB_ID_MAX);
+	j->notify = pl_strdup(name);
 	return PL_OK;
 }
 
@@ -313,6 +330,10 @@ job_make(struct pl_job *j, const json_t *doc, size_t *bad,
 	if (code == PL_OK)
 		code = job_hold(j, doc, err);
 	if (code == PL_OK)
+		code = job_notify(j, doc, err);
+	if (code == PL_OK)
+		j->doc = pl_json_text(doc);
+	if (code == PL_OK)
 		code = job_challenges(j, doc, bad, err);
 	if (code != PL_OK)
 		pl_job_clear(j);
@@ -337,6 +358,8 @@ pl_job_clear(struct pl_job *j)
 		pl_challenge_clear(&j->challenges[i]);
 	free(j->challenges);
 	free(j->id);
+	free(j->notify);
+	free(j->doc);
 	memset(j, 0, sizeof(*j));
 }
 

@@ -767,6 +767,7 @@ pl_challenge_make(struct pl_challenge *c, const struct pl_challenge_args *a,
 	c->ttl = a->ttl;
 	if (code == PL_OK)
 		code = methods[c->method].fill(c, a, err);
+	c->key_authorization = pl_strdup(a->key_authorization);
 	if (code != PL_OK)
 		pl_challenge_clear(c);
 	return code;
@@ -780,5 +781,6 @@ pl_challenge_clear(struct pl_challenge *c)
 	free(c->record);
 	free(c->value);
 	free(c->account);
+	free(c->key_authorization);
 	memset(c, 0, sizeof(*c));
 }

@@ -26,6 +26,8 @@ static const struct pl_option file_options[] = {
 	    .help = "user who gets what is made, by name or number" },
 	{ .name = "group", .type = PL_OPT_STRING,
 	    .help = "group that gets what is made, by name or number" },
+	{ .name = "web-config", .type = PL_OPT_BOOL, .fallback = "false",
+	    .help = "put a web.config beside them, for IIS" },
 	{ .name = NULL }
 };
 
@@ -72,6 +74,7 @@ struct file {
 	struct pl_tree *tree;
 	unsigned mode, dirmode;
 	int64_t uid, gid;
+	bool web_config;
 	char **made;		/* directories that this worker has made */
 	size_t nmade;
 };
@@ -140,6 +143,7 @@ file_open(void **self, const struct pl_settings *set, struct pl_err *err)
 		if (rc != PL_OK)
 			pl_prefix(err, "root");
 	}
+	f->web_config = pl_setting_bool(set, "web-config", false);
 	/* Who may read the files may also walk to them. */
 	f->dirmode = f->mode | ((f->mode & 0444) >> 2) | 0700;
 	if (rc != PL_OK) {
@@ -207,6 +211,65 @@ file_note_dirs(struct file *f, const char *path, unsigned made)
 	return ours;
 }
 
+/* A handle is how many directories to remove when they are empty, from the
+ * deepest up.  Without one they may be somebody else's: they stay. */
+static unsigned
+handle_dirs(const char *handle)
+{
+	int64_t dirs;
+
+	if (handle == NULL ||
+	    pl_int_parse(&dirs, handle, 0, 2, NULL) != PL_OK)
+		return 0;
+	return (unsigned)dirs;
+}
+
+/* ---- the web.config ------------------------------------------------------------ */
+
+static char *
+web_path(const char *path)
+{
+	struct pl_buf b;
+
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_add(&b, path, file_parent(path, strlen(path)));
+	pl_buf_adds(&b, "/" PL_WEB_CONFIG);
+	return pl_buf_take(&b);
+}
+
+/* Somebody else's stays as it is. */
+static enum pl_code
+web_add(struct file *f, const char *path, struct pl_err *err)
+{
+	char *at = web_path(path);
+	struct pl_tree_file put = { .path = at, .data = pl_web_config,
+		.len = strlen(pl_web_config), .mode = f->mode,
+		.dirmode = f->dirmode, .uid = f->uid, .gid = f->gid };
+	bool existed, same, differs = false;
+	unsigned made;
+	enum pl_code rc;
+
+	rc = pl_tree_same(f->tree, at, put.data, put.len, &same, &differs,
+	    err);
+	if (rc == PL_OK && !differs)
+		rc = pl_tree_put(f->tree, &put, &existed, &made, err);
+	free(at);
+	return rc;
+}
+
+/* Ours goes behind the last file. */
+static void
+web_del(struct file *f, const char *path)
+{
+	char *at = web_path(path);
+	bool gone;
+
+	if (pl_tree_alone(f->tree, at))
+		(void)pl_tree_remove(f->tree, at, pl_web_config,
+		    strlen(pl_web_config), 0, &gone, NULL);
+	free(at);
+}
+
 /* ---- changes ------------------------------------------------------------- */
 
 static enum pl_code
@@ -214,12 +277,19 @@ file_look(struct file *f, const char *path, const struct pl_change *c,
     struct pl_outcome *out, struct pl_err *err)
 {
 	bool same, differs;
+	unsigned dirs = 0;
 	enum pl_code rc;
 
 	rc = pl_tree_same(f->tree, path, c->value, c->value_len, &same,
 	    &differs, err);
-	if (rc == PL_OK)
-		out->was = same ? PL_WAS_PRESENT : PL_WAS_ABSENT;
+	if (rc != PL_OK)
+		return rc;
+	out->was = same ? PL_WAS_PRESENT : PL_WAS_ABSENT;
+	/* What an add would make, for who cleans up behind a kill. */
+	if (!same)
+		rc = pl_tree_missing(f->tree, path, &dirs, err);
+	if (!same && rc == PL_OK)
+		snprintf(out->handle, sizeof(out->handle), "%u", dirs);
 	return rc;
 }
 
@@ -230,32 +300,47 @@ file_add(struct file *f, const char *path, const struct pl_change *c,
 	struct pl_tree_file put = { .path = path, .data = c->value,
 		.len = c->value_len, .mode = f->mode, .dirmode = f->dirmode,
 		.uid = f->uid, .gid = f->gid };
-	unsigned made = 0;
+	unsigned made = 0, dirs = handle_dirs(c->handle);
 	bool existed;
 	enum pl_code rc;
 
 	rc = pl_tree_put(f->tree, &put, &existed, &made, err);
+	if (rc == PL_OK && f->web_config)
+		rc = web_add(f, path, err);
 	if (rc != PL_OK)
 		return rc;
 	out->was = existed ? PL_WAS_PRESENT : PL_WAS_ABSENT;
+	made = file_note_dirs(f, path, made);
+	/* What was missing at the look, an earlier try of ours may have made. */
 	snprintf(out->handle, sizeof(out->handle), "%u",
-	    file_note_dirs(f, path, made));
+	    made > dirs ? made : dirs);
 	return PL_OK;
 }
 
-/* Without a handle the directories may be somebody else's: they stay. */
 static enum pl_code
 file_del(struct file *f, const char *path, const struct pl_change *c,
     struct pl_err *err)
 {
-	int64_t dirs = 0;
 	bool gone;
 
-	if (c->handle != NULL &&
-	    pl_int_parse(&dirs, c->handle, 0, 2, NULL) != PL_OK)
-		dirs = 0;
-	return pl_tree_remove(f->tree, path, c->value, c->value_len,
-	    (unsigned)dirs, &gone, err);
+	return pl_tree_remove(f->tree, path, c->value, c->value_len, 0, &gone,
+	    err);
+}
+
+/* Directories go when all files of the call have gone: they may share some,
+ * and each knows only of those that were made for it. */
+static void
+file_prune(struct file *f, const struct pl_change *c)
+{
+	const char *path = c->name + 1;
+	unsigned dirs = handle_dirs(c->handle);
+	bool gone;
+
+	if (f->web_config)
+		web_del(f, path);
+	if (dirs > 0)
+		(void)pl_tree_remove(f->tree, path, c->value, c->value_len,
+		    dirs, &gone, NULL);
 }
 
 static enum pl_code
@@ -311,6 +396,11 @@ file_apply(void *self, const struct pl_call *call,
 			if (err != NULL)
 				*err = one;
 		}
+	}
+	/* Twice: siblings hold back what is above them all. */
+	for (i = 0; i < 2 * n; i++) {
+		if (chg[i % n].op == PL_DEL && out[i % n].code == PL_OK)
+			file_prune(f, &chg[i % n]);
 	}
 	return rc;
 }

@@ -96,7 +96,8 @@ struct pl_change {
 	const char *name;	/* absolute, lower case, no final dot; FILE: path below the root, "/.well-known/…" */
 	const char *value;	/* exact TXT data, CNAME target, or file octets */
 	size_t value_len;
-	const char *handle;	/* DEL: what ADD left in the outcome, or NULL */
+	const char *handle;	/* DEL: what ADD left in the outcome, or NULL;
+				 * ADD: NULL, or as PL_P_SOURCE has it */
 	bool apex;		/* dns-txt at a plain domain name: see pl_record_allowed */
 };
 
@@ -121,6 +122,17 @@ struct pl_call {
 #define PL_P_LOOK	0x1	/* knows PL_LOOK: the engine looks before it adds */
 #define PL_P_ALIAS	0x2	/* tells by itself that a name is a CNAME (outcome.alias) */
 #define PL_P_HTTP	0x4	/* takes pl_http_options */
+#define PL_P_HOSTKEY	0x8	/* has probe(): the host's keys */
+#define PL_P_STAY	0x10	/* knows by itself where the aliases of its names lead */
+#define PL_P_SOURCE	0x20	/* handles tell from the first on what the value was
+				 * made of: a TXT record's key authorization where
+				 * it is known, a file's domain */
+/*
+ * What it publishes is there only as long as its worker lives: the worker
+ * stays, and one that is started again gets what the journal has published
+ * before it says that it is ready.  Has fd and serve below.
+ */
+#define PL_P_RESIDENT	0x40
 
 struct pl_provider_desc {
 	const char *name;		/* as in `provider = "…"` */
@@ -177,27 +189,57 @@ struct pl_provider {
 	    const char *scope, const struct pl_change *chg,
 	    struct pl_outcome *out, size_t n, struct pl_err *err);
 	void (*close)(void *self);
+	/*
+	 * Optional (NULL): appends what identifies the host, for a person
+	 * to compare ("placard account show --host-key").  Sends no
+	 * credential.
+	 */
+	enum pl_code (*probe)(void *self, const struct pl_call *call,
+	    struct pl_buf *text, struct pl_err *err);
+	/*
+	 * PL_P_RESIDENT only, else NULL: open() has bound its sockets (the
+	 * setting "inherited-sockets" says how many descriptors behind the
+	 * seam's are sockets that were handed down).  fd() is polled for
+	 * reading; serve() does a bounded piece of what is there, and gives
+	 * the milliseconds until it wants to be called without input, -1: not.
+	 */
+	int (*fd)(void *self);
+	int (*serve)(void *self);
 };
+
+/* A neighbour of files without an extension that makes IIS serve them. */
+#define PL_WEB_CONFIG "web.config"
+extern const char pl_web_config[];
 
 /* All descriptions, in alphabetical order, NULL-terminated (engine only). */
 extern const struct pl_provider_desc *const pl_registry[];
 const struct pl_provider_desc *pl_provider_find(const char *name);
 
 /* One line each; the describing half of providers/NAME.c. */
+extern const struct pl_provider_desc pl_desc_acmedns;
 extern const struct pl_provider_desc pl_desc_azure;
 extern const struct pl_provider_desc pl_desc_cloudflare;
 extern const struct pl_provider_desc pl_desc_cloudns;
+extern const struct pl_provider_desc pl_desc_exec;
 extern const struct pl_provider_desc pl_desc_file;
 extern const struct pl_provider_desc pl_desc_godaddy;
+extern const struct pl_provider_desc pl_desc_httpreq;
+extern const struct pl_provider_desc pl_desc_responder;
 extern const struct pl_provider_desc pl_desc_rfc2136;
 extern const struct pl_provider_desc pl_desc_route53;
+extern const struct pl_provider_desc pl_desc_sftp;
 /* The code half, in worker programs only. */
+extern const struct pl_provider pl_provider_acmedns;
 extern const struct pl_provider pl_provider_azure;
 extern const struct pl_provider pl_provider_cloudflare;
 extern const struct pl_provider pl_provider_cloudns;
+extern const struct pl_provider pl_provider_exec;
 extern const struct pl_provider pl_provider_file;
 extern const struct pl_provider pl_provider_godaddy;
+extern const struct pl_provider pl_provider_httpreq;
+extern const struct pl_provider pl_provider_responder;
 extern const struct pl_provider pl_provider_rfc2136;
 extern const struct pl_provider pl_provider_route53;
+extern const struct pl_provider pl_provider_sftp;
 
 #endif

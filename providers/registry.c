@@ -34,13 +34,18 @@ const struct pl_option pl_http_options[] = {
 
 /* In alphabetical order. */
 const struct pl_provider_desc *const pl_registry[] = {
+	&pl_desc_acmedns,
 	&pl_desc_azure,
 	&pl_desc_cloudflare,
 	&pl_desc_cloudns,
+	&pl_desc_exec,
 	&pl_desc_file,
 	&pl_desc_godaddy,
+	&pl_desc_httpreq,
+	&pl_desc_responder,
 	&pl_desc_rfc2136,
 	&pl_desc_route53,
+	&pl_desc_sftp,
 	NULL
 };
 

@@ -12,6 +12,17 @@
 
 #define SECRET_COMMAND_MS 30000	/* how long X-command may take */
 
+const char pl_web_config[] =
+    "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
+    "<configuration>\n"
+    "  <system.webServer>\n"
+    "    <staticContent>\n"
+    "      <remove fileExtension=\".\" />\n"
+    "      <mimeMap fileExtension=\".\" mimeType=\"text/plain\" />\n"
+    "    </staticContent>\n"
+    "  </system.webServer>\n"
+    "</configuration>\n";
+
 const char *const pl_secret_forms[PL_SECRET_FORMS] = { "", "-file",
 	"-command", "-credential" };
 

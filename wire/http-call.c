@@ -23,6 +23,7 @@
 #define CALL_SLOW_TIME	10L	/* ... so many seconds: too slow */
 #define CALL_HEADERS	(64u << 10)
 #define CALL_WAIT_MS	1000
+#define CALL_KEPT	32L	/* connections */
 #define CALL_RETRY_MOST	3600000
 
 struct pl_http {
@@ -237,6 +238,8 @@ pl_http_open(struct pl_http **out, const struct pl_http_opts *o,
 	h->multi = curl_multi_init();
 	if (h->multi == NULL)
 		abort();
+	/* By itself libcurl keeps fewer as the last calls of a batch end. */
+	(void)curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, CALL_KEPT);
 	h->timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : CALL_MS;
 	h->ca_file = pl_strdup(o->ca_file);
 	h->patient = o->patient;

@@ -582,3 +582,21 @@ pl_web_run(struct pl_web *w)
 	left = (int)(w->due - pl_mono_ms());
 	return left < 0 || n == (int)PL_NELEM(e) ? 0 : left;
 }
+
+struct pl_secret *
+pl_http_basic(const char *user, const struct pl_secret *password)
+{
+	struct pl_buf plain, coded;
+	struct pl_secret *s;
+
+	pl_buf_init(&plain, 2 * PL_LIM_SECRET);
+	pl_buf_init(&coded, 4 * PL_LIM_SECRET);
+	pl_buf_addf(&plain, "%s:", user);
+	pl_buf_add(&plain, pl_secret_expose(password),
+	    pl_secret_len(password));
+	pl_base64(&coded, plain.data, plain.len);
+	s = pl_secret_new(coded.data, coded.len);
+	pl_buf_clear(&plain);
+	pl_buf_clear(&coded);
+	return s;
+}

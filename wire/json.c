@@ -214,6 +214,17 @@ pl_json_parse_at(json_t **out, const char *text, size_t n, const char *what,
 }
 
 enum pl_code
+pl_json_parse_secret(json_t **out, const struct pl_secret *s,
+    const char *what, struct pl_err *err)
+{
+	enum pl_code rc = pl_json_parse(out, pl_secret_expose(s),
+	    pl_secret_len(s), what, NULL);
+
+	return rc == PL_OK ? PL_OK :
+	    pl_fail(err, PL_EINVAL, "%s: is not JSON", what);
+}
+
+enum pl_code
 pl_json_parse(json_t **out, const char *text, size_t n, const char *what,
     struct pl_err *err)
 {

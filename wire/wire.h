@@ -29,6 +29,9 @@ enum pl_code pl_json_parse(json_t **out, const char *text, size_t n,
 /* The same for a text that begins at this line (from 1) of `what`. */
 enum pl_code pl_json_parse_at(json_t **out, const char *text, size_t n,
     const char *what, unsigned line, struct pl_err *err);
+/* From a file of secrets: errors quote nothing of it. */
+enum pl_code pl_json_parse_secret(json_t **out, const struct pl_secret *s,
+    const char *what, struct pl_err *err);
 void pl_json_free(json_t *j);				/* drops the reference */
 json_t *pl_json_share(json_t *j);			/* gives one more */
 char *pl_json_text(const json_t *j);			/* gives compact text */
@@ -385,6 +388,58 @@ enum pl_code pl_dns_update(struct pl_dns_peer *p,
     struct pl_update *const *u, size_t n, int64_t deadline,
     enum pl_code *codes, unsigned *rcodes, struct pl_err *err);
 
+/* ---- dns-zone.c, dns-serve.c: an authoritative server (no library) ----- */
+
+/* Zones and their records in memory, and the answers to questions about
+ * them.  Names are lower case without final dot. */
+struct pl_served;
+struct pl_served *pl_served_new(void);		/* gives */
+void pl_served_free(struct pl_served *s);	/* NULL is allowed */
+
+#define PL_SERVED_NEGATIVE 1	/* seconds that a "no" may be kept */
+#define PL_SERVED_FIXED 3600	/* seconds for SOA, NS and addresses */
+
+/*
+ * Adds a zone.  `ns` are the names of its servers, the first is named in
+ * the SOA; an entry "NAME ADDRESS..." tells the addresses of a server whose
+ * name lies in a zone of ours (in one that is added already, or in this one).
+ * `hostmaster` is a mailbox name as in a SOA.  PL_EINVAL says what is wrong.
+ */
+enum pl_code pl_served_zone(struct pl_served *s, const char *apex,
+    const char *const *ns, size_t n, const char *hostmaster, uint32_t serial,
+    struct pl_err *err);
+/* The apex of the zone that holds a name, or NULL. */
+const char *pl_served_apex(const struct pl_served *s, const char *name);
+/*
+ * TXT: value is text, cut into strings of 255 here; CNAME: value is a name.
+ * A record that is added to a set takes the set's TTL.  *was tells that
+ * it was there already.  PL_ENOZONE outside the zones; PL_ECONFLICT where
+ * the name is an alias already and alias (256 octets, may be NULL) is set to where
+ * it leads; PL_EREMOTE where the set cannot be had in one message any more,
+ * or other data stand in the way of a CNAME.
+ */
+enum pl_code pl_served_add(struct pl_served *s, unsigned type,
+    const char *name, const char *value, size_t len, uint32_t ttl, bool *was,
+    char *alias, struct pl_err *err);
+/* Removes exactly that value; gone already is success, too. */
+enum pl_code pl_served_del(struct pl_served *s, unsigned type,
+    const char *name, const char *value, size_t len, struct pl_err *err);
+/* Is it there?  The alias as in pl_served_add. */
+enum pl_code pl_served_has(const struct pl_served *s, unsigned type,
+    const char *name, const char *value, size_t len, bool *there,
+    char *alias, struct pl_err *err);
+size_t pl_served_count(const struct pl_served *s);	/* records added */
+/*
+ * Writes the answer to a question of n octets (out: PL_DNS_MSG octets, or
+ * PL_DNS_UDP without tcp); gives its length, 0 where nothing is to be said.  Over UDP it fits 512 octets, or what EDNS
+ * offers up to PL_DNS_UDP, and is truncated otherwise (RFC 1034, 1035, 2181,
+ * 2308, 4343, 6891, 8020, 8482).
+ */
+size_t pl_served_answer(const struct pl_served *s, const unsigned char *q,
+    size_t n, unsigned char *out, bool tcp);
+/* Turns an answer into an empty, truncated one; gives its length. */
+size_t pl_served_cut(unsigned char *answer, size_t n);
+
 /* ---- resolve.c: libunbound ---------------------------------------------- */
 
 /*
@@ -502,114 +557,8 @@ void pl_hmac_sum(struct pl_hmac *h, unsigned char out[64],
 /* Compares without telling by its time where the difference is. */
 bool pl_same_octets(const void *a, const void *b, size_t n);
 
-/* ---- crypto-key.c: OpenSSL, keys and certificate requests --------------- */
-
-/* A private key, in OpenSSL's own memory, wiped when freed. */
-struct pl_key;
-/* Makes one: "rsa2048", "rsa3072", "rsa4096", "p256", "p384". */
-enum pl_code pl_key_new(struct pl_key **out, const char *type,
-    struct pl_err *err);
-/* Reads PEM (PKCS#8, or the older forms); passphrase may be NULL. */
-enum pl_code pl_key_parse(struct pl_key **out, const struct pl_secret *pem,
-    const struct pl_secret *passphrase, struct pl_err *err);
-void pl_key_free(struct pl_key *k);		/* NULL is allowed */
-/*
- * Writes a new file, mode 0600, PKCS#8 PEM, encrypted (PBES2, AES-256) where
- * there is a passphrase.  Appears whole; PL_EINVAL where there is a file of
- * that name already.
- */
-enum pl_code pl_key_write(const struct pl_key *k, const char *path,
-    const struct pl_secret *passphrase, struct pl_err *err);
-/* SHA-256 of the SubjectPublicKeyInfo: what tells keys apart. */
-void pl_key_spki(const struct pl_key *k, unsigned char out[32]);
-
-/* Parts of a subject; NULL or "" is left out. */
-struct pl_subject {
-	const char *cn, *o, *ou, *l, *st, *c, *email;
-};
-struct pl_csr_spec {
-	struct pl_subject subject;
-	const char *const *names;	/* subjectAltName, A-labels, maybe "*.D" */
-	size_t nnames;
-};
-/* Appends a request as PEM, signed with SHA-256 (P-384: SHA-384). */
-enum pl_code pl_csr_make(struct pl_buf *pem, const struct pl_key *k,
-    const struct pl_csr_spec *spec, struct pl_err *err);
-
-/* A request as read; all texts are its own, NULL where not there. */
-struct pl_csr {
-	char *cn, *o, *ou, *l, *st, *c, *email;
-	char *subject;			/* one line, RFC 2253 order */
-	char **names;			/* subjectAltName DNS, lower case; NULL-terminated */
-	size_t nnames;
-	char key[32];			/* "RSA 2048", "EC P-256", "Ed25519" */
-	char *pem;			/* normalised: one block, "\n" */
-	unsigned char md5[16], sha1[20], sha256[32];	/* of the DER form */
-	size_t der_len;
-	unsigned char spki[32];		/* SHA-256 */
-};
-#define PL_CSR_MAX (64u << 10)
-/*
- * Reads PEM ("CERTIFICATE REQUEST" or "NEW CERTIFICATE REQUEST") or DER and
- * checks its signature.
- */
-enum pl_code pl_csr_parse(struct pl_csr **out, const char *text, size_t n,
-    struct pl_err *err);
-void pl_csr_free(struct pl_csr *c);		/* NULL is allowed */
-
-/* ---- crypto-cert.c: OpenSSL, certificates --------------------------------- */
-
-struct pl_cert {
-	char serial[68];		/* hex, capitals, even length, no sign */
-	char *issuer, *subject;		/* one line, RFC 2253 order */
-	char *cn;			/* or NULL */
-	char **names;			/* subjectAltName DNS, lower case; NULL-terminated */
-	size_t nnames;
-	int64_t not_before, not_after;	/* wall ms */
-	bool ca;			/* basicConstraints */
-	bool self_issued;		/* issuer is subject, and it signed itself */
-	char *pem;			/* "\n", one block */
-	unsigned char sha256[32];	/* fingerprint of the DER form */
-	unsigned char spki[32];		/* SHA-256 of the public key */
-	void *x509;			/* crypto-cert.c's own */
-};
-#define PL_CERTS_OCTETS (64u << 10)
-#define PL_CERTS_MOST 16
-/*
- * All certificates of a PEM text, in its order, repeats left out.  PL_EPROTO:
- * none, more than PL_CERTS_MOST, more than PL_CERTS_OCTETS, or one that is
- * malformed.  Gives (pl_certs_free).
- */
-enum pl_code pl_certs_parse(struct pl_cert ***out, size_t *n,
-    const char *text, size_t len, struct pl_err *err);
-void pl_certs_free(struct pl_cert **certs, size_t n);
-/* Did `issuer` sign `c` (names and signature)? */
-bool pl_cert_issued(const struct pl_cert *c, const struct pl_cert *issuer);
-/*
- * The end-entity certificate of a set: no CA by basicConstraints and issuer
- * of none of the others; among several the one with this key (spki, may be
- * NULL), then the one that began last.  NULL where there is none, or spki is given
- * and no candidate has it.
- */
-const struct pl_cert *pl_certs_leaf(struct pl_cert *const *certs, size_t n,
-    const unsigned char *spki);
-/*
- * Puts leaf first and behind it, as far as the set goes, who issued whom; what does
- * not belong to the chain is left out.  chain holds n pointers, lent from
- * certs; gives how many.
- */
-size_t pl_certs_chain(const struct pl_cert **chain,
-    struct pl_cert *const *certs, size_t n, const struct pl_cert *leaf);
-/*
- * Verifies leaf at `now` (wall ms) for a TLS server (with `server`) over the
- * other certificates of the set to a self-issued root in the set, in
- * ca_file, or in the system's store.  *trusted tells which: true for
- * ca_file and the system's store.
- * PL_EREMOTE says where the chain breaks.
- */
-enum pl_code pl_certs_verify(struct pl_cert *const *certs, size_t n,
-    const struct pl_cert *leaf, const char *ca_file, bool server,
-    int64_t now, bool *trusted, struct pl_err *err);
+/* Keys, certificate requests and certificates. */
+#include "crypto-cert.h"
 
 /*
  * A request to be signed with AWS Signature Version 4.  The headers are
@@ -698,6 +647,9 @@ struct pl_http_header {
 	const char *value;		/* or prefix for the secret: "Bearer " */
 	const struct pl_secret *secret;	/* or NULL */
 };
+/* What "Basic " needs (RFC 7617).  Gives. */
+struct pl_secret *pl_http_basic(const char *user,
+    const struct pl_secret *password);
 struct pl_http_req {
 	const char *method;		/* GET POST PUT PATCH DELETE */
 	const char *target;		/* path and query, already escaped: "/v1/zones?name=x" */
@@ -747,5 +699,141 @@ enum pl_code pl_http_code(int status);
  */
 enum pl_code pl_http_same_host(struct pl_http *h, const char *url,
     struct pl_buf *target, struct pl_err *err);
+
+/* ---- known-hosts.c: no library ------------------------------------------ */
+
+/* What a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT") says of a
+ * host's key. */
+enum pl_known { PL_KNOWN_NOT, PL_KNOWN_SAME, PL_KNOWN_OTHER,
+	PL_KNOWN_REVOKED };
+struct pl_known_host {
+	const char *host;	/* as configured: name or address */
+	uint16_t port;
+	const void *key;	/* its blob; NULL: only collect the types */
+	size_t len;
+};
+/*
+ * Looks through the text: plain, wildcard, negated and hashed names,
+ * "[host]:port", @revoked; certificate authorities are passed over.  *line:
+ * where the verdict was found (0: nowhere).  types (may be NULL) gets the
+ * key types that the file has for the host, comma-separated, in file order.
+ * PL_KNOWN_OTHER: the host is there with another key of that type.
+ */
+enum pl_known pl_known_hosts(const char *text, size_t n,
+    const struct pl_known_host *h, unsigned *line, struct pl_buf *types);
+/* Appends the name as a line of such a file begins: "host", "[host]:2222". */
+void pl_known_name(struct pl_buf *b, const char *host, uint16_t port);
+
+/* ---- ssh.c: libssh2 ------------------------------------------------------ */
+
+/*
+ * A connection to one SSH server, host verified, user authenticated.  The
+ * addresses of the host are raced (RFC 8305); only strong algorithms are
+ * offered; the host's key is judged before anything secret is sent, and is
+ * never learnt.  Deadlines are pl_mono_ms.
+ */
+struct pl_ssh;
+struct pl_ssh_opts {
+	const char *host;
+	uint16_t port;
+	const char *user;
+	const struct pl_secret *key;		/* PEM or OpenSSH's form, or NULL */
+	const struct pl_secret *passphrase;	/* of the key, or NULL */
+	const struct pl_secret *password;	/* also for keyboard-interactive, or NULL */
+	const char *agent;			/* path of an agent's socket, or NULL */
+	const char *known_hosts;		/* path, or NULL */
+	const char *host_key;			/* "SHA256:…", or NULL */
+};
+/*
+ * PL_EINVAL: the host's key is unknown (fingerprint and line to add are
+ * told); PL_EREMOTE: it is another one, revoked, or no algorithm is shared;
+ * PL_EAUTH: key, passphrase, password or agent refused.
+ */
+enum pl_code pl_ssh_open(struct pl_ssh **out, const struct pl_ssh_opts *o,
+    int64_t deadline, struct pl_err *err);
+void pl_ssh_close(struct pl_ssh *s);		/* NULL is allowed; does not wait */
+/* Opens the one channel with this subsystem ("sftp"). */
+enum pl_code pl_ssh_subsystem(struct pl_ssh *s, const char *name,
+    int64_t deadline, struct pl_err *err);
+/*
+ * Sends what it can of out (dropping it from there) and appends to in what
+ * has come; waits until one of both has moved.  PL_ENET: cut, or deadline.
+ */
+enum pl_code pl_ssh_move(struct pl_ssh *s, struct pl_buf *out,
+    struct pl_buf *in, int64_t deadline, struct pl_err *err);
+/* Has an idle connection ended, or does it say what nobody asked for? */
+bool pl_ssh_stale(struct pl_ssh *s);
+/*
+ * Connects once for every kind of host key, authenticates to none, and appends a
+ * line each: "TYPE SHA256:…", then the line of a known_hosts file.
+ */
+enum pl_code pl_ssh_host_keys(struct pl_buf *text, const char *host,
+    uint16_t port, int64_t deadline, struct pl_err *err);
+
+/* ---- sftp.c: no library, protocol version 3 over ssh.c -------------------- */
+
+enum pl_sftp_op { PL_SFTP_OPEN = 3, PL_SFTP_CLOSE = 4, PL_SFTP_READ = 5,
+	PL_SFTP_WRITE = 6, PL_SFTP_LSTAT = 7, PL_SFTP_SETSTAT = 9,
+	PL_SFTP_FSETSTAT = 10, PL_SFTP_OPENDIR = 11, PL_SFTP_READDIR = 12,
+	PL_SFTP_REMOVE = 13, PL_SFTP_MKDIR = 14, PL_SFTP_RMDIR = 15,
+	PL_SFTP_STAT = 17, PL_SFTP_RENAME = 18,
+	/* extensions, by name on the wire */
+	PL_SFTP_POSIX_RENAME = 256, PL_SFTP_FSYNC, PL_SFTP_LSETSTAT,
+	PL_SFTP_STATVFS };
+enum pl_sftp_status { PL_SFTP_OK, PL_SFTP_EOF, PL_SFTP_NO_FILE,
+	PL_SFTP_DENIED, PL_SFTP_FAILURE, PL_SFTP_BAD_MESSAGE,
+	PL_SFTP_NO_CONNECTION, PL_SFTP_LOST, PL_SFTP_UNSUPPORTED };
+#define PL_SFTP_CHUNK	32768u		/* octets a READ or WRITE, at most */
+#define PL_SFTP_HANDLE	256		/* octets of a handle, at most */
+#define PL_SFTP_READ_FLAG	0x01u	/* of OPEN */
+#define PL_SFTP_NEW_FLAGS	0x2au	/* write, create, exclusive */
+#define PL_SFTP_NO_MODE		0xffffffffu
+
+struct pl_sftp_handle {
+	size_t len;
+	unsigned char octets[PL_SFTP_HANDLE];
+};
+struct pl_sftp_req {
+	enum pl_sftp_op op;
+	const char *path, *to;	/* to: RENAME, POSIX_RENAME */
+	const struct pl_sftp_handle *handle;
+	uint32_t flags;		/* OPEN */
+	uint32_t mode;		/* OPEN MKDIR …SETSTAT: rights */
+	uint64_t offset;	/* READ WRITE */
+	const void *data;	/* WRITE */
+	size_t len;		/* READ WRITE */
+
+	/* the answer */
+	bool sent, answered;
+	unsigned status;	/* PL_SFTP_OK for answers of other forms too */
+	char text[80];		/* the server's own word for a failure */
+	struct pl_sftp_handle got;	/* OPEN OPENDIR */
+	uint32_t perm;		/* LSTAT STAT: type and rights; 0: not told */
+	bool sized;
+	uint64_t size;		/* LSTAT STAT: where sized */
+	char *body;		/* READ: octets; READDIR: names, NUL behind each */
+	size_t body_len;
+	uint64_t avail;		/* STATVFS: blocks left for us */
+};
+struct pl_sftp;
+/* Keeps ssh (closes it with itself, and on failure). */
+enum pl_code pl_sftp_open(struct pl_sftp **out, struct pl_ssh *ssh,
+    int64_t deadline, struct pl_err *err);
+void pl_sftp_close(struct pl_sftp *s);
+bool pl_sftp_stale(struct pl_sftp *s);
+/* Does the server know this extension (op from PL_SFTP_POSIX_RENAME on)? */
+bool pl_sftp_knows(const struct pl_sftp *s, enum pl_sftp_op op);
+/*
+ * Sends all requests without waiting in between and takes the answers in
+ * any order.  PL_OK: each has an answer, whatever it is.  Else PL_ENET or
+ * PL_EPROTO: `answered` tells which have one, and the connection is of no
+ * more use.  Answers are freed by pl_sftp_req_clear.
+ */
+enum pl_code pl_sftp_do(struct pl_sftp *s, struct pl_sftp_req *r, size_t n,
+    int64_t deadline, struct pl_err *err);
+void pl_sftp_req_clear(struct pl_sftp_req *r, size_t n);
+/* The code and, with err, the text for a status that is not OK. */
+enum pl_code pl_sftp_fail(const struct pl_sftp_req *r, const char *what,
+    struct pl_err *err);
 
 #endif

@@ -303,3 +303,118 @@ def test_token_stays_inside(shop):
                 assert token.encode() not in text.read()
     shop.finish(proc)
     shop.clean()
+
+
+# a worker that is not what it should be
+
+LIAR = """#!/usr/bin/python3
+import os, socket, struct
+HOW = %r
+link = socket.socket(fileno=3)
+
+def take(n):
+    data = b""
+    while len(data) < n:
+        more = link.recv(n - len(data))
+        if not more:
+            os._exit(0)
+        data += more
+    return data
+
+def frame():
+    size = struct.unpack("<I", take(4))[0]
+    body = take(size)
+    return body[0], body[1:]
+
+def text(s):
+    s = s.encode()
+    return struct.pack("<I", len(s)) + s + b"\\0"
+
+def send(kind, body):
+    link.sendall(struct.pack("<IB", len(body) + 1, kind) + body)
+
+def error(code=0, words=""):
+    return struct.pack("<IIIQ", code, 0, 0, 0) + text(words)
+
+GOOD = '{"AuthResponse":{"isError":false}}'
+
+def result(answer=GOOD, code=0):
+    none = struct.pack("<I", 0xffffffff)
+    return error(code, "x") + struct.pack("<QB", 0, 1) + (
+        none if answer is None else text(answer))
+
+kind, body = frame()
+send(2, error())
+while True:
+    kind, body = frame()
+    call, ms, parallel, n = struct.unpack_from("<IIII", body)
+    head = struct.pack("<II", call, n)
+    if HOW == "good":
+        send(kind + 1, head + result() * n)
+    elif HOW == "call":
+        send(kind + 1, struct.pack("<II", call + 1, n) + result() * n)
+    elif HOW == "count":
+        send(kind + 1, struct.pack("<II", call, n + 1) + result() * (n + 1))
+    elif HOW == "short":
+        send(kind + 1, head + (result() * n)[:-9])
+    elif HOW == "nothing":
+        send(kind + 1, b"")
+    elif HOW == "json":
+        send(kind + 1, head + result("{nonsense") * n)
+    elif HOW == "both":
+        send(kind + 1, head + result(GOOD, 6) * n)
+    elif HOW == "neither":
+        send(kind + 1, head + result(None, 0) * n)
+    elif HOW == "type":
+        send(6, head + result() * n)
+    elif HOW == "twice":
+        send(kind + 1, head + result() * n)
+        send(kind + 1, head + result() * n)
+    elif HOW == "huge":
+        link.sendall(struct.pack("<I", 0x7fffffff))
+    elif HOW == "exit":
+        os._exit(1)
+"""
+
+
+def liar(shop, tmp_path, how):
+    folder = tmp_path / "libexec"
+    folder.mkdir()
+    program = folder / "placard-http"
+    program.write_text(LIAR % how, encoding="ascii")
+    program.chmod(0o755)
+    shop.environ["PLACARD_LIBEXEC"] = str(folder)
+
+
+@pytest.mark.parametrize("how", [
+    "call", "count", "short", "nothing", "json", "both", "neither", "type",
+    "huge", "exit"])
+def test_worker_lies(shop, tmp_path, how):
+    """It is got rid of; an order that it had may have gone out."""
+    liar(shop, tmp_path, how)
+    results, status = shop.calls(
+        LOOK | {"tries": 2}, ("/order/neworder", shop.order()))
+    look, order = results
+    assert look["code"] in ("protocol", "undone"), look
+    assert look["attempts"] == 2
+    assert order["code"] in ("protocol", "undone") and order["sent"], order
+    assert order["attempts"] == 1 and order["answer"] is None
+    assert status == 6
+
+
+@pytest.mark.parametrize("how", ["good", "twice"])
+def test_worker_speaks_as_it_should(shop, tmp_path, how):
+    """The liar's own test: without a lie it is believed; one frame too many
+    costs it its life and nobody an answer."""
+    liar(shop, tmp_path, how)
+    results, _ = shop.calls(*[("/order/status", {})] * 3)
+    assert {r["code"] for r in results} == {"ok"}
+
+
+def test_worker_hangs(shop):
+    shop.controller("store", timeout=1)
+    one = killed(shop, ("/order/neworder", shop.order("c-1")),
+                 signal.SIGSTOP)
+    assert one["code"] == "network" and one["sent"], one
+    assert "no answer before the deadline" in one["text"]
+    assert one["attempts"] == 1

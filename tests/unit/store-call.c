@@ -87,7 +87,7 @@ main(int argc, char **argv)
 	const char *config = NULL, *name = NULL;
 	const struct pl_controller *c;
 	struct pl_store_call *calls;
-	struct pl_engine *e;
+	struct pl_engine *e = NULL;
 	struct pl_config *conf;
 	struct pl_faults faults;
 	struct pl_err err;

@@ -67,11 +67,11 @@ accounts(void **state)
 {
 	static const char *const cases[][5] = {
 		{ "account a { }", "1: provider: missing in account \"a\"; "
-		    "known are file, rfc2136" },
+		    "known are acme-dns, azure" },
 		{ "account a { provider = fil }", "1: provider: unknown; did "
-		    "you mean \"file\"? known are file, rfc2136" },
+		    "you mean \"file\"? known are acme-dns, azure" },
 		{ "account a { provider = zonebook2 }",
-		    "1: provider: unknown; known are file, rfc2136" },
+		    "1: provider: unknown; known are acme-dns, azure" },
 		{ "account a { provider = { file } }",
 		    "1: provider: unknown" },
 		{ "account a {\n provider = file\n}", "1: root: missing in "
@@ -81,7 +81,7 @@ accounts(void **state)
 		    "\"mode\"?" },
 		{ "account a { provider = file root = /srv\nserver = x }",
 		    "2: server: provider file has no such option; it takes "
-		    "root, mode, owner, group, enabled, ttl" },
+		    "root, mode, owner, group, web-config, enabled, ttl" },
 		{ "account a { provider = rfc2136 server = x key-name = k\n"
 		    "key-secret-flie = x key-secret-file = /y }",
 		    "2: key-secret-flie: provider rfc2136 has no such option; "
@@ -264,7 +264,7 @@ controllers(void **state)
 		    "1: url: missing", "1: partner-code: missing",
 		    "1: auth-token: missing in controller \"s\": write "
 		    "auth-token-file" },
-		{ STORE "\"https://x.example/rest\" }",
+		{ STORE "\"https://x.example/rest/order\" }",
 		    "1: url: only scheme, host and port" },
 		{ STORE "\"https://u@x.example\" }", "1: url: only scheme" },
 		{ STORE "\"http://x.example\" }", "1: url: https is needed" },

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copyright The placard authors */
+
+#include "agent.h"
+
+int
+main(void)
+{
+	static const struct pl_provider *const table[] = {
+		&pl_provider_sftp,
+		NULL
+	};
+
+	return pl_serve_accounts(table, "placard-ssh");
+}
