@@ -11,6 +11,7 @@ from lab_order import (  # noqa: F401
     CONTACT, WHOLE, counter, names, order_world, public)
 
 import sslstore_products                # noqa: E402
+from lab_placard import ROOT            # noqa: E402
 
 STATES = {"placing", "pending", "issued", "reissuing", "cancelled",
           "revoked", "expired", "failed"}
@@ -398,3 +399,30 @@ def test_two_controllers(counter):
                         "store").objects == []
     assert json.dumps(order["id"]) and counter.order(
         "refresh", order["id"])["state"] == "pending"
+
+
+def test_manual(counter):
+    """placard-orders(7) has every state, step, category and its fields."""
+    with open(os.path.join(ROOT, "man", "placard-orders.7"),
+              encoding="utf-8") as text:
+        manual = text.read()
+    sections = {}
+    for part in manual.split(".It Cm ")[1:]:
+        name, _, body = part.partition("\n")
+        sections[name] = body.split(".El")[0]
+    assert STATES <= set(sections)
+    assert {"place", "publish", "recheck", "poll", "fetch", "clean",
+            "rest"} <= set(sections)
+
+    def fields(name):
+        body = sections[name]
+        for base in sections:
+            if "As %s, and" % base in body:
+                body += fields(base)
+        return body
+
+    for product in counter.json("product", "list").objects:
+        body = fields(product["category"])
+        for field in product["required"]:
+            assert all(part in body for part in field.split(".")), (
+                product["category"], field)
