@@ -87,7 +87,7 @@ static const struct opt_desc options[] = {
 	{ OPT_ALL, 0, "all", NULL, PL_TAKES_JOURNAL,
 	    "all that the journal knows" },
 	{ OPT_HOST_KEY, 0, "host-key", NULL, PL_TAKES_HOST_KEY,
-	    "ask the host for its keys and print their fingerprints" },
+	    "ask for its host keys, to compare them (sftp)" },
 	{ OPT_CN, 0, "cn", "NAME", PL_TAKES_CSR, "common name" },
 	{ OPT_SAN, 0, "san", "NAME", PL_TAKES_CSR,
 	    "one more name (repeatable)" },
