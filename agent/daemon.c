@@ -40,13 +40,17 @@ engine_open(struct pl_daemon *d, struct pl_err *err)
 	struct pl_engine_opts o = { .config = d->config,
 		.journal = d->journal, .loop = d->loop, .log = &d->log,
 		.wait = true, .tries = 0, .stats = d->stats,
+		.life = PL_LIFE_SERVICE, .sockets = pl_process_sockets(),
 		.changed = work_changed, .ctx = d };
 	enum pl_code code;
 
 	code = pl_engine_new(&d->engine, &o, err);
-	if (code == PL_OK)
-		work_bind(d);
-	return code;
+	if (code != PL_OK)
+		return code;
+	/* What is published has to be answered from now on. */
+	pl_engine_residents(d->engine);
+	work_bind(d);
+	return PL_OK;
 }
 
 static void

@@ -110,7 +110,7 @@ main(int argc, char **argv)
 	struct pl_config *config;
 	int status;
 
-	pl_process_harden(2);
+	pl_process_harden(2 + pl_process_sockets());
 	status = parse(&a, argc, argv);
 	if (status == -1)
 		status = load(&a, &config);
