@@ -806,6 +806,9 @@ is_orphan(struct pl_daemon *d, const struct pl_row *r, int64_t before)
 {
 	if (r->standing || pl_journal_alive(d->journal, r->owner))
 		return false;
+	/* An order may wait for its CA for days. */
+	if (d->book != NULL && pl_book_wants(d->book, r->job))
+		return false;
 	if (r->state == PL_ROW_INTENT || r->state == PL_ROW_REMOVING)
 		return true;
 	return r->created < before;

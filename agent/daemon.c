@@ -25,6 +25,10 @@
 static void
 engine_close(struct pl_daemon *d)
 {
+	pl_orders_free(d->orders);
+	pl_book_close(d->book);
+	d->orders = NULL;
+	d->book = NULL;
 	if (d->engine == NULL)
 		return;
 	pl_engine_flush(d->engine);
@@ -32,6 +36,25 @@ engine_close(struct pl_daemon *d)
 	pl_engine_free(d->engine);
 	d->engine = NULL;
 	work_unbind(d);
+}
+
+/* Goes on with all orders of the book that are not at rest. */
+static enum pl_code
+orders_open(struct pl_daemon *d, struct pl_err *err)
+{
+	struct pl_orders_opts o = { .engine = d->engine,
+		.journal = d->journal, .config = d->config, .log = &d->log,
+		.look_ms = d->config->verify.timeout_ms, .unattended = true };
+	enum pl_code code;
+
+	if (d->config->ncontrollers == 0)
+		return PL_OK;
+	code = pl_book_open(&d->book, d->config->state_directory, true, err);
+	if (code != PL_OK)
+		return code;
+	o.book = d->book;
+	d->orders = pl_orders_new(&o);
+	return pl_orders_start(d->orders, err);
 }
 
 static enum pl_code
@@ -50,7 +73,7 @@ engine_open(struct pl_daemon *d, struct pl_err *err)
 	/* What is published has to be answered from now on. */
 	pl_engine_residents(d->engine);
 	work_bind(d);
-	return PL_OK;
+	return orders_open(d, err);
 }
 
 static void

@@ -12,7 +12,7 @@
 #ifndef PL_DAEMON_H
 #define PL_DAEMON_H
 
-#include "agent.h"
+#include "order.h"
 
 struct pl_daemon;
 
@@ -36,6 +36,8 @@ struct pl_daemon {
 	struct pl_journal *journal;
 	struct pl_loop *loop;
 	struct pl_engine *engine;
+	struct pl_book *book;		/* with a controller only */
+	struct pl_orders *orders;
 	struct pl_stats *stats;
 	int sigfd;
 	bool stopping, ended;

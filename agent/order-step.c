@@ -72,17 +72,22 @@ on_published(struct pl_order_run *r)
 {
 	struct pl_job_run *job = r->job;
 	struct pl_err err;
+	bool visible;
+	int status;
 
 	r->job = NULL;
-	if (pl_run_state(job) == PL_VISIBLE) {
+	pl_fail(&err, first_code(job), "%s", first_error(job));
+	status = pl_run_exit(job, PL_VISIBLE);
+	visible = pl_run_state(job) == PL_VISIBLE;
+	pl_engine_forget(r->all->opt.engine, job);
+	if (visible) {
 		free(r->o.error);
 		r->o.error = NULL;
 		pl_run_step(r, PL_STEP_RECHECK, "visible",
 		    "all challenges are visible");
 		return;
 	}
-	pl_fail(&err, first_code(job), "%s", first_error(job));
-	r->status = pl_run_exit(job, PL_VISIBLE);
+	r->status = status;
 	free(r->o.error);
 	r->o.error = pl_strdup(err.text);
 	pl_run_event(r, "not-visible", err.text);
@@ -453,15 +458,18 @@ on_removed(struct pl_order_run *r)
 {
 	struct pl_job_run *job = r->job;
 	struct pl_err err;
+	int status;
 
 	r->job = NULL;
-	if (pl_run_exit(job, PL_REMOVED) == 0) {
+	pl_fail(&err, first_code(job), "%s", first_error(job));
+	status = pl_run_exit(job, PL_REMOVED);
+	pl_engine_forget(r->all->opt.engine, job);
+	if (status == 0) {
 		pl_run_step(r, PL_STEP_REST, "cleaned",
 		    "the challenges are removed");
 		return;
 	}
-	pl_fail(&err, first_code(job), "%s", first_error(job));
-	r->status = pl_run_exit(job, PL_REMOVED);
+	r->status = status;
 	pl_run_event(r, "not-removed", err.text);
 	pl_run_trouble(r, &err);
 }

@@ -366,3 +366,31 @@ pl_book_list(struct pl_book *b, const struct pl_book_query *q,
 	}
 	return code;
 }
+
+bool
+pl_book_wants(struct pl_book *b, const char *job)
+{
+	struct pl_stmt *s;
+	int64_t id;
+	char number[24];
+	size_t n;
+	bool row = false;
+
+	if (strncmp(job, "order-L", 7) != 0)
+		return false;
+	n = strspn(job + 7, "0123456789");
+	if (n == 0 || n >= sizeof(number) || job[7 + n] != '-')
+		return false;
+	memcpy(number, job + 7, n);
+	number[n] = '\0';
+	if (pl_int_parse(&id, number, 1, INT64_MAX, NULL) != PL_OK ||
+	    pl_db_prepare(&s, b->db, "SELECT 1 FROM orders WHERE id = ?"
+	    " AND step <> 0", NULL) != PL_OK)
+		return false;
+	pl_stmt_int(s, 1, id);
+	if (pl_stmt_step(s, &row, NULL) != PL_OK)
+		return false;
+	if (row)
+		pl_stmt_reset(s);
+	return row;
+}

@@ -148,6 +148,12 @@ struct pl_book_query {
 enum pl_code pl_book_list(struct pl_book *b, const struct pl_book_query *q,
     int64_t **ids, size_t *n, struct pl_err *err);
 
+/*
+ * Does an engine's job ("order-L17-1") belong to an order that is not at rest?
+ * Then nobody else may remove what it has published.
+ */
+bool pl_book_wants(struct pl_book *b, const char *job);
+
 /* What happened, for people: a word and a sentence. */
 enum pl_code pl_book_event(struct pl_book *b, int64_t id, const char *what,
     const char *text, struct pl_err *err);
