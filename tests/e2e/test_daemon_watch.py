@@ -267,7 +267,7 @@ def test_workers_are_confined(bed, tmp_path):
             with open(f"/proc/{pid}/environ", "rb") as text:
                 names = {v.split(b"=")[0]
                          for v in text.read().split(b"\0") if v}
-            assert names <= {b"PATH", b"LANG", b"ASAN_OPTIONS"}, names
+            assert names <= {b"PATH", b"LANG", b"ASAN_OPTIONS", b"LISTEN_FDS"}, names
         log = daemon.log()
         for worker in ("lab", "check", "web"):
             assert re.search(rf"sandbox worker={worker} no-new-privs=yes "

@@ -257,7 +257,7 @@ def test_check(world, placard):
     assert good.objects[0]["ready"] and good.objects[0]["scope"] == lr.ZONE
     bad = placard.run("--json", "check", "other.example.com")
     assert bad.status == 1, bad
-    assert "placard delegate" in bad.objects[0]["account-error"]
+    assert "none of the zones" in bad.objects[0]["account-error"]
     # While somebody answers already (as placardd does), it is as good.
     with lr.Responder(placard, [lab.job(lab.dns01("www.example.com"))]):
         assert placard.run("check", "www.example.com").status == 0
