@@ -81,6 +81,9 @@ pl_sandbox_account(enum pl_sandbox_mode mode, const struct pl_settings *set,
 		s.read = paths;
 		add_port(&s, 53);
 		add_port(&s, strcmp(program, "placard-ssh") == 0 ? 22 : 443);
+		/* The servers stand in that file: any port may be theirs. */
+		if (pl_setting_find(set, "accounts-file") != NULL)
+			s.nports = 0;
 	} else if (desc != NULL && strcmp(desc->name, "exec") == 0)
 		s.profile = PL_PROFILE_EXEC;
 	else {
