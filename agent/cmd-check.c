@@ -359,6 +359,11 @@ check_all(struct pl_session *s, struct preflight *p, size_t n)
 		return pl_code_exit(PL_ECANCEL);
 	for (size_t i = 0; i < n; i++) {
 		find_account(s, &p[i]);
+		/* placardd may hold a responder's ports: then the look tells
+		 * whether it answers. */
+		if (p[i].account != NULL && p[i].account_err.code != PL_ENOZONE &&
+		    (p[i].account->desc->flags & PL_P_RESIDENT) != 0)
+			pl_err_clear(&p[i].account_err);
 		if (s->cli->write && p[i].account != NULL &&
 		    p[i].account_err.code == PL_OK)
 			write_marker(s, &p[i]);
