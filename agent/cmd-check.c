@@ -285,18 +285,7 @@ print_look(const char *what, const struct pl_task *t)
 	pl_cli_print("  %-8s %s%s\n", what,
 	    t->err.code == PL_OK ? "answers" : t->err.text,
 	    t->err.code == PL_OK && t->nverdicts == 0 ? ", nobody asked" : "");
-	for (size_t i = 0; i < t->nverdicts; i++) {
-		const struct pl_verdict *v = &t->verdicts[i];
-
-		pl_cli_print("    %s %s: %s, %u ms%s%s\n", v->server,
-		    v->address, pl_answer_name(v->answer), v->ms,
-		    v->note != NULL ? ": " : "",
-		    v->note != NULL ? v->note : "");
-	}
-	for (size_t i = 0; i < t->nfindings; i++)
-		pl_cli_print("    %s, %s: %s\n",
-		    pl_mark_name(t->findings[i].mark), t->findings[i].topic,
-		    t->findings[i].text);
+	pl_session_print_looks(t);
 }
 
 static void

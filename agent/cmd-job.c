@@ -27,6 +27,8 @@ print_challenge(const json_t *c)
 {
 	const json_t *verdicts = pl_json_get(c, "verdicts"), *v;
 	const json_t *e = pl_json_get(c, "error");
+	const char *server, *address;
+	bool same;
 
 	pl_cli_print("%s %s: %s\n", text_of(c, "domain", "?"),
 	    text_of(c, "method", "?"), text_of(c, "state", "?"));
@@ -35,8 +37,11 @@ print_challenge(const json_t *c)
 		    text_of(c, "account", "-"), text_of(c, "scope", "-"));
 	for (size_t i = 0; i < pl_json_count(verdicts); i++) {
 		v = pl_json_at(verdicts, i);
-		pl_cli_print("    %s %s: %s\n", text_of(v, "server", "?"),
-		    text_of(v, "address", "?"), text_of(v, "answer", "?"));
+		server = text_of(v, "server", "?");
+		address = text_of(v, "address", "?");
+		same = strcmp(server, address) == 0;
+		pl_cli_print("    %s%s%s: %s\n", server, same ? "" : " ",
+		    same ? "" : address, text_of(v, "answer", "?"));
 	}
 	if (!pl_json_is_null(e))
 		pl_cli_print("  error: %s\n", text_of(e, "text", "?"));

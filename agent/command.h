@@ -182,6 +182,8 @@ enum pl_code pl_session_work(struct pl_session *s, struct pl_err *err);
 int64_t pl_session_timeout(const struct pl_session *s);
 /* Prints a finished run for people or as JSON. */
 void pl_session_report(struct pl_session *s, const struct pl_job_run *run);
+/* The lines of what each server answered, and of what was found besides. */
+void pl_session_print_looks(const struct pl_task *t);
 /* The worse of two exit statuses: 7 where both good and bad are in it. */
 int pl_status_join(int a, int b);
 

@@ -181,17 +181,23 @@ pl_status_join(int a, int b)
 	return a == 0 || a == 7 || b == 7 ? 7 : (a < b ? a : b);
 }
 
-static void
-print_verdicts(const struct pl_task *t)
+void
+pl_session_print_looks(const struct pl_task *t)
 {
 	for (size_t i = 0; i < t->nverdicts; i++) {
 		const struct pl_verdict *v = &t->verdicts[i];
+		bool named = strcmp(v->server, v->address) != 0;
 
-		pl_cli_print("    %s %s: %s, %u ms%s%s\n", v->server,
-		    v->address, pl_answer_name(v->answer), v->ms,
+		pl_cli_print("    %s%s%s: %s, %u ms%s%s\n", v->server,
+		    named ? " " : "", named ? v->address : "",
+		    pl_answer_name(v->answer), v->ms,
 		    v->note != NULL ? ": " : "",
 		    v->note != NULL ? v->note : "");
 	}
+	for (size_t i = 0; i < t->nfindings; i++)
+		pl_cli_print("    %s, %s: %s\n",
+		    pl_mark_name(t->findings[i].mark), t->findings[i].topic,
+		    t->findings[i].text);
 }
 
 static void
@@ -214,11 +220,7 @@ print_task(const struct pl_task *t)
 	}
 	if (t->ch->record != NULL)
 		pl_cli_print("\n");
-	print_verdicts(t);
-	for (size_t i = 0; i < t->nfindings; i++)
-		pl_cli_print("    %s, %s: %s\n",
-		    pl_mark_name(t->findings[i].mark), t->findings[i].topic,
-		    t->findings[i].text);
+	pl_session_print_looks(t);
 	if (t->err.code != PL_OK)
 		pl_cli_print("  error: %s\n", t->err.text);
 }
