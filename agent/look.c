@@ -388,6 +388,10 @@ take_sighting(struct pl_engine *e, struct pl_look_slot *slot,
 	if (t->err.code == PL_OK)
 		pl_fail(&t->err, PL_EABSENT, "%s: not visible",
 		    t->ch->record);
+	/* Published and never seen: that is what the user has to hear, with
+	 * the reason in the text. */
+	if (t->err.code == PL_ENET && t->state == PL_PUBLISHED)
+		t->err.code = PL_EABSENT;
 	pl_task_rest(t);
 }
 

@@ -205,7 +205,9 @@ print_task(const struct pl_task *t)
 {
 	pl_cli_print("%s %s: %s\n", t->ch->shown,
 	    pl_method_name(t->ch->method), pl_state_name(t->state));
-	if (t->ch->record != NULL)
+	if (t->ch->kind == PL_NOTHING)
+		pl_cli_print("  nothing to publish");
+	else if (t->ch->record != NULL)
 		pl_cli_print("  %s %s", t->ch->kind == PL_FILE ? "file" :
 		    pl_kind_name(t->ch->kind), t->ch->record);
 	for (size_t i = 0; i < t->n; i++) {

@@ -85,6 +85,12 @@ def test_results_on_stdout_rest_on_stderr(bed):
     assert done.err == "", done
 
 
+def test_email_has_nothing_to_publish(bed):
+    done = bed.placard.ok("present", "-m", "email", "-d", bed.zone)
+    assert "nothing to publish" in done.out, done
+    assert bed.placard.quiet_journal()
+
+
 def test_verbose_says_more(bed):
     quiet = bed.placard.ok("present", *bed.dns01("a"))
     loud = bed.placard.ok("-v", "present", *bed.dns01("b"))

@@ -132,3 +132,21 @@ def test_killed_check_worker_is_replaced(tmp_path):
         liar.put(NAME, 60, "TXT", f'"{lab.value()}"')
         done = placard.finish(proc)
         assert done.status == 0, done
+
+
+def test_published_where_no_web_server_answers(tmp_path):
+    """Published, never seen: status 5, whatever kept it from being seen."""
+    placard = lab.Placard(tmp_path / "placard")
+    (tmp_path / "root").mkdir()
+    placard.account("web", "file", root=str(tmp_path / "root"))
+    placard.route("www.example.test", "web")
+    placard.verify.update({
+        "http-servers": [f"127.0.0.1:{lab.closed_port()}"],
+        "site-local": True})
+    challenge = ["-m", "http-01", "-d", "www.example.test", "--token", "abc",
+                 "--key-authorization", "abc.def", "--timeout", "1"]
+    done = placard.run("present", *challenge)
+    assert done.status == 5 and "refused" in done.err, done
+    assert len(placard.listed()) == 1
+    placard.ok("cleanup", *challenge[:8])
+    assert placard.quiet_journal()
