@@ -183,6 +183,26 @@ count_call(const struct batch *b, size_t op, enum pl_code code)
 	    op_names[op], code, pl_mono_us() - b->started);
 }
 
+/* Its job was stopped while a call was under way that has changed nothing. */
+static bool
+stopped(struct pl_target *t)
+{
+	const struct pl_job_run *run = t->task->run;
+	struct pl_err err;
+
+	if (!run->cancelled || t->removing)
+		return false;
+	t->probing = false;
+	if (pl_mono_ms() < run->deadline)
+		pl_fail(&err, PL_ECANCEL, "%s: cancelled", t->task->ch->shown);
+	else
+		pl_fail(&err, PL_ENET, "%s: account %s did not answer before "
+		    "the deadline", t->task->ch->shown,
+		    t->account->settings.account);
+	pl_target_failed(t, &err);
+	return true;
+}
+
 static void
 scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 {
@@ -218,6 +238,8 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 			pl_target_failed(t, &each);
 			continue;
 		}
+		if (stopped(t))
+			continue;
 		t->scope = pl_strdup(scope);
 		t->fails = 0;
 		pl_target_ready(t);
@@ -308,7 +330,6 @@ ask_scopes(struct pl_acct *a, struct pl_worker *w)
 	pl_put_u32(&body, (uint32_t)ms);
 	pl_put_u32(&body, (uint32_t)b->n);
 	for (size_t i = 0; i < b->n; i++) {
-		b->t[i]->phase = PL_T_SCOPE;
 		pl_put_str(&body, b->t[i]->name);
 	}
 	b->started = pl_mono_us();
@@ -474,6 +495,8 @@ take_looks(struct batch *b, const struct pl_outcome *out,
 	for (size_t i = 0; i < b->nsent; i++) {
 		struct pl_target *t = b->sent[i];
 
+		if (stopped(t))
+			continue;
 		if (out[i].code == PL_OK) {
 			t->row.was = out[i].was;
 			/* What is about to be made; an earlier try's stays. */

@@ -91,6 +91,7 @@ void pl_task_seen(struct pl_task *t);		/* every server has it */
 /* Where its aliases lead is known (record NULL: could not be found out). */
 void pl_task_located(struct pl_task *t, const char *record,
     const struct pl_err *err);
+void pl_task_unseen(struct pl_task *t);		/* its job was stopped first */
 void pl_task_rest(struct pl_task *t);		/* nothing more to do for it */
 bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
     const struct pl_err *err);
