@@ -17,7 +17,6 @@
 
 #define BATCH_BYTES	(1u << 20)
 #define BATCH_MOST	20000u
-#define SCOPE_MOST	4000u
 #define REFUSED_MS	60000u	/* doubled each time, up to an hour or so */
 
 struct batch {
@@ -317,11 +316,11 @@ pl_acct_worker(struct pl_acct *a, struct pl_worker **w, struct pl_err *err)
 static void
 ask_scopes(struct pl_acct *a, struct pl_worker *w)
 {
-	struct batch *b = batch_new(a, NULL, w, SCOPE_MOST);
+	struct batch *b = batch_new(a, NULL, w, BATCH_MOST);
 	struct pl_buf body;
 	int64_t ms;
 
-	b->n = take_ready(&a->scoping, &a->scoping_last, b->t, SCOPE_MOST,
+	b->n = take_ready(&a->scoping, &a->scoping_last, b->t, BATCH_MOST,
 	    -1);
 	b->call = pl_worker_next_call(w);
 	pl_buf_init(&body, PL_LIM_FRAME);
