@@ -124,6 +124,7 @@ apply(struct fake *f, struct pl_cursor *c)
 
 	pl_err_clear(&err);
 	pl_get_u32(c);
+	pl_get_u32(c);
 	pl_get_str(c);
 	n = pl_get_u32(c);
 	if (is(f, "die-before") && first_time(f))
