@@ -155,8 +155,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *                                 what is published; an empty one ends it)
  *   SCOPE call, deadline, names ->
  *                            <-  SCOPED call, n × (code, scope, text)
- *   APPLY call, deadline, scope, changes ->
- *                            <-  APPLIED call, err, outcomes
+ *   APPLY call, deadline, k × (scope, n, changes) ->
+ *                            <-  APPLIED call, k × (err, n, outcomes)
  *   PROBE call, deadline     ->
  *                            <-  PROBED call, err, text (providers with PL_P_HOSTKEY)
  *   CHECK n × check          ->                      (role check)

@@ -65,8 +65,7 @@ test_call(struct pl_engine *e, struct pl_worker *w, struct test *t,
 	pl_buf_init(&body, PL_LIM_FRAME);
 	pl_put_u32(&body, t->call);
 	pl_put_u32(&body, (uint32_t)ms);
-	if (type == PL_MSG_SCOPE)
-		pl_put_u32(&body, 1);
+	pl_put_u32(&body, 1);
 	pl_put_str(&body, text);
 	if (type == PL_MSG_APPLY)
 		pl_put_u32(&body, 0);

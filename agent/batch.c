@@ -2,39 +2,17 @@
 /* Copyright The placard authors */
 
 /*
- * Calls to account workers.  A batch takes ready targets of one group, and
- * goes through these steps without letting the group go:
- *
- *   adds:     LOOK, journal (intents), ADD, journal (outcomes)
- *   removals: journal (removing), DEL, journal (rows gone)
- *
- * A provider that does not look gets its intents written with was = unknown.
+ * What is to be called next: pacing, questions of scope, dispatch.  The
+ * changes themselves are in apply.c.
  */
 #include "engine.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_BYTES	(1u << 20)
-#define BATCH_MOST	20000u
-#define SCOPE_MOST	4000u
+#define BATCH_BYTES	(1u << 20)	/* of names and values in a frame */
+#define GROUPS_LEAST	8u		/* that are worth another worker */
 #define REFUSED_MS	60000u	/* doubled each time, up to an hour or so */
-
-struct batch {
-	struct pl_engine *e;
-	struct pl_acct *a;
-	struct pl_group *g;		/* NULL: a question of scope */
-	struct pl_worker *w;
-	enum pl_op op;
-	uint32_t call;
-	struct pl_target **t;		/* all of the batch */
-	size_t n;
-	struct pl_target **sent;	/* those of the call under way */
-	size_t nsent;
-	int64_t started;		/* mono us */
-};
-
-static void send_changes(struct batch *b, enum pl_op op);
 
 /* A scope that nobody waits for is forgotten. */
 static void
@@ -52,17 +30,18 @@ group_end(struct pl_acct *a, struct pl_group *g)
 	free(g);
 }
 
-static void
-batch_end(struct batch *b, bool worker_lives)
+void
+pl_batch_end(struct pl_batch *b, bool worker_lives)
 {
 	struct pl_engine *e = b->e;
 	struct pl_worker *w = b->w;
 
 	b->a->inflight--;
-	if (b->g != NULL)
-		group_end(b->a, b->g);
-	free(b->t);
+	for (size_t i = 0; i < b->ng; i++)
+		group_end(b->a, b->g[i]);
+	free(b->g);
 	free(b->sent);
+	free(b->ready);
 	free(b);
 	if (worker_lives)
 		pl_worker_release(w);
@@ -115,8 +94,8 @@ account_refused(struct pl_acct *a, const struct pl_err *err)
 		    (long long)(REFUSED_MS << n) / 1000, err->text);
 }
 
-static void
-account_trouble(struct pl_acct *a, const struct pl_err *err)
+void
+pl_acct_trouble(struct pl_acct *a, const struct pl_err *err)
 {
 	if (err->code == PL_EAUTH)
 		account_refused(a, err);
@@ -146,21 +125,21 @@ blame(const struct pl_account *a, struct pl_err *err)
 }
 
 static void
-all_failed(struct batch *b, struct pl_target **t, size_t n,
+all_failed(struct pl_batch *b, struct pl_target **t, size_t n,
     const struct pl_err *why)
 {
 	struct pl_err err = *why;
 
 	blame(b->a->conf, &err);
-	account_trouble(b->a, &err);
+	pl_acct_trouble(b->a, &err);
 	for (size_t i = 0; i < n; i++)
 		pl_target_failed(t[i], &err);
 }
 
 /* How long a call may take: the account's limit, or what is left of the time
  * of those who wait for it. */
-static int64_t
-call_ms(const struct batch *b, struct pl_target *const *t, size_t n)
+int64_t
+pl_batch_ms(const struct pl_batch *b, struct pl_target *const *t, size_t n)
 {
 	int64_t left = 0, now = pl_mono_ms();
 
@@ -176,33 +155,53 @@ call_ms(const struct batch *b, struct pl_target *const *t, size_t n)
 static const char *const op_names[] = { [PL_LOOK] = "look", [PL_ADD] = "add",
 	[PL_DEL] = "delete", "scope" };
 
-static void
-count_call(const struct batch *b, size_t op, enum pl_code code)
+void
+pl_batch_count(const struct pl_batch *b, size_t op, enum pl_code code)
 {
 	pl_stats_call(b->e->o.stats, b->a->conf->settings.account,
 	    op_names[op], code, pl_mono_us() - b->started);
 }
 
+/* Its job was stopped while a call was under way that has changed nothing. */
+bool
+pl_target_stopped(struct pl_target *t)
+{
+	const struct pl_job_run *run = t->task->run;
+	struct pl_err err;
+
+	if (!run->cancelled || t->removing)
+		return false;
+	t->probing = false;
+	if (pl_mono_ms() < run->deadline)
+		pl_fail(&err, PL_ECANCEL, "%s: cancelled", t->task->ch->shown);
+	else
+		pl_fail(&err, PL_ENET, "%s: account %s did not answer before "
+		    "the deadline", t->task->ch->shown,
+		    t->account->settings.account);
+	pl_target_failed(t, &err);
+	return true;
+}
+
 static void
 scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 {
-	struct batch *b = arg;
+	struct pl_batch *b = arg;
 	struct pl_cursor *c;
 	struct pl_err each;
 	const char *scope;
 	bool bad;
 
 	if (f == NULL) {
-		count_call(b, PL_NELEM(op_names) - 1, err->code);
-		all_failed(b, b->t, b->n, err);
-		batch_end(b, false);
+		pl_batch_count(b, PL_NELEM(op_names) - 1, err->code);
+		all_failed(b, b->sent, b->nsent, err);
+		pl_batch_end(b, false);
 		return;
 	}
 	c = &f->body;
-	count_call(b, PL_NELEM(op_names) - 1, PL_OK);
-	bad = pl_get_u32(c) != b->call || pl_get_u32(c) != b->n;
-	for (size_t i = 0; i < b->n; i++) {
-		struct pl_target *t = b->t[i];
+	pl_batch_count(b, PL_NELEM(op_names) - 1, PL_OK);
+	bad = pl_get_u32(c) != b->call || pl_get_u32(c) != b->nsent;
+	for (size_t i = 0; i < b->nsent; i++) {
+		struct pl_target *t = b->sent[i];
 
 		scope = bad ? NULL : pl_get_str(c);
 		if (!bad)
@@ -214,10 +213,12 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 			    "no sense", b->a->conf->settings.account);
 		if (each.code != PL_OK) {
 			blame(b->a->conf, &each);
-			account_trouble(b->a, &each);
+			pl_acct_trouble(b->a, &each);
 			pl_target_failed(t, &each);
 			continue;
 		}
+		if (pl_target_stopped(t))
+			continue;
 		t->scope = pl_strdup(scope);
 		t->fails = 0;
 		pl_target_ready(t);
@@ -226,55 +227,63 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 	}
 	if (bad)
 		pl_worker_lied(b->w, "answer to SCOPE makes no sense");
-	batch_end(b, !bad);
+	pl_batch_end(b, !bad);
 }
 
-static struct batch *
-batch_new(struct pl_acct *a, struct pl_group *g, struct pl_worker *w,
-    size_t n)
+static struct pl_batch *
+batch_new(struct pl_acct *a, struct pl_worker *w)
 {
-	struct batch *b = pl_alloc(sizeof(*b));
+	struct pl_batch *b = pl_alloc(sizeof(*b));
 
 	b->e = a->engine;
 	b->a = a;
-	b->g = g;
 	b->w = w;
-	b->t = pl_array(n, sizeof(struct pl_target *));
-	b->sent = pl_array(n, sizeof(struct pl_target *));
 	a->inflight++;
-	if (g != NULL)
-		g->busy = true;
 	return b;
 }
 
-/* Moves what is ready now from a waiting list into the batch. */
+/* Moves what is ready now from a waiting list to `out`; *room: octets that a
+ * frame has left for it. */
 static size_t
 take_ready(struct pl_target **first, struct pl_target ***last,
-    struct pl_target **out, size_t most, int removing)
+    struct pl_target **out, size_t most, size_t *room, int removing)
 {
 	struct pl_target **at = first, *t;
 	int64_t now = pl_mono_ms();
-	size_t n = 0, bytes = 0;
+	size_t n = 0;
 
 	while ((t = *at) != NULL) {
-		size_t size = 64 + strlen(t->name) + t->row.value_len;
+		size_t size = 32 + strlen(t->name) +
+		    (removing < 0 ? 0 : 32 + t->row.value_len);
 
 		if (t->not_before > now ||
 		    (removing >= 0 && t->removing != (removing != 0))) {
 			at = &t->next;
 			continue;
 		}
-		if (n == most || (n > 0 && bytes + size > BATCH_BYTES))
+		if (n == most || (size > *room && *room < BATCH_BYTES))
 			break;
 		*at = t->next;
 		t->next = NULL;
 		t->phase = PL_T_CALL;
-		bytes += size;
+		*room -= size < *room ? size : *room;
 		out[n++] = t;
 	}
 	while (*at != NULL)
 		at = &(*at)->next;
 	*last = at;
+	return n;
+}
+
+size_t
+pl_batch_take(struct pl_batch *b, struct pl_target **out, size_t most)
+{
+	size_t n = 0, room = BATCH_BYTES;
+
+	/* Held: what is under way may end, nothing new begins. */
+	for (size_t i = 0; i < b->ng && n < most && !b->e->held; i++)
+		n += take_ready(&b->g[i]->first, &b->g[i]->last, out + n,
+		    most - n, &room, b->removing);
 	return n;
 }
 
@@ -295,21 +304,22 @@ pl_acct_worker(struct pl_acct *a, struct pl_worker **w, struct pl_err *err)
 static void
 ask_scopes(struct pl_acct *a, struct pl_worker *w)
 {
-	struct batch *b = batch_new(a, NULL, w, SCOPE_MOST);
+	struct pl_batch *b = batch_new(a, w);
 	struct pl_buf body;
+	size_t room = BATCH_BYTES;
 	int64_t ms;
 
-	b->n = take_ready(&a->scoping, &a->scoping_last, b->t, SCOPE_MOST,
-	    -1);
+	b->sent = pl_array(PL_BATCH_MOST, sizeof(struct pl_target *));
+	b->nsent = take_ready(&a->scoping, &a->scoping_last, b->sent,
+	    PL_BATCH_MOST, &room, -1);
 	b->call = pl_worker_next_call(w);
 	pl_buf_init(&body, PL_LIM_FRAME);
 	pl_put_u32(&body, b->call);
-	ms = call_ms(b, b->t, b->n);
+	ms = pl_batch_ms(b, b->sent, b->nsent);
 	pl_put_u32(&body, (uint32_t)ms);
-	pl_put_u32(&body, (uint32_t)b->n);
-	for (size_t i = 0; i < b->n; i++) {
-		b->t[i]->phase = PL_T_SCOPE;
-		pl_put_str(&body, b->t[i]->name);
+	pl_put_u32(&body, (uint32_t)b->nsent);
+	for (size_t i = 0; i < b->nsent; i++) {
+		pl_put_str(&body, b->sent[i]->name);
 	}
 	b->started = pl_mono_us();
 	pl_worker_call(w, PL_MSG_SCOPE, &body, PL_MSG_SCOPED, ms,
@@ -317,325 +327,7 @@ ask_scopes(struct pl_acct *a, struct pl_worker *w)
 	pl_buf_clear(&body);
 }
 
-/* ---- journal steps ------------------------------------------------------------- */
-
-static uint32_t
-ttl_of(const struct pl_target *t)
-{
-	uint32_t ttl = t->row.ttl != 0 ? t->row.ttl : t->account->ttl;
-
-	if (ttl < t->account->desc->min_ttl)
-		ttl = t->account->desc->min_ttl;
-	return ttl;
-}
-
-static void
-complete_row(struct batch *b, struct pl_target *t)
-{
-	struct pl_row *r = &t->row;
-
-	free(r->account);
-	free(r->provider);
-	free(r->scope);
-	free(r->name);
-	r->account = pl_strdup(b->a->conf->settings.account);
-	r->provider = pl_strdup(b->a->conf->desc->name);
-	r->scope = pl_strdup(t->scope);
-	r->name = pl_strdup(t->name);
-	r->ttl = ttl_of(t);
-}
-
-/*
- * Writes intents for the targets in `sent`, and leaves in `sent` those
- * that have to be added.  False: the journal failed, and so did all.
- */
-static bool
-write_intents(struct batch *b)
-{
-	struct pl_journal *j = b->e->o.journal;
-	enum pl_claim *claims = pl_array(b->nsent + 1, sizeof(*claims));
-	struct pl_err err;
-	enum pl_code code;
-	size_t n = b->nsent, m = 0;
-	bool ok;
-
-	code = pl_journal_begin(j, &err);
-	for (size_t i = 0; code == PL_OK && i < n; i++) {
-		complete_row(b, b->sent[i]);
-		code = pl_journal_claim(j, &b->sent[i]->row, &claims[i], &err);
-	}
-	if (code == PL_OK)
-		code = pl_journal_commit(j, &err);
-	ok = pl_journal_ok(b->e, code, &err);
-	for (size_t i = 0; i < n; i++) {
-		struct pl_target *t = b->sent[i];
-
-		if (!ok) {
-			t->row.id = 0;
-			err.code = PL_EIO;
-			pl_target_failed(t, &b->e->fatal);
-		} else if (claims[i] == PL_CLAIM_ADD)
-			b->sent[m++] = t;
-		else if (claims[i] == PL_CLAIM_BUSY) {
-			pl_fail(&err, PL_ECONFLICT, "%s: another command is "
-			    "working on this value", t->name);
-			pl_target_failed(t, &err);
-		} else
-			pl_target_done(t);
-	}
-	b->nsent = m;
-	free(claims);
-	return ok;
-}
-
-/* Marks removals; leaves in `sent` those that the provider must be asked
- * for. */
-static void
-write_removing(struct batch *b)
-{
-	struct pl_journal *j = b->e->o.journal;
-	bool *call = pl_array(b->nsent + 1, sizeof(*call));
-	bool *busy = pl_array(b->nsent + 1, sizeof(*busy));
-	struct pl_err err;
-	enum pl_code code;
-	size_t n = b->nsent, m = 0;
-
-	code = pl_journal_begin(j, &err);
-	for (size_t i = 0; code == PL_OK && i < n; i++) {
-		complete_row(b, b->sent[i]);
-		code = pl_journal_removing(j, &b->sent[i]->row, &call[i],
-		    &busy[i], &err);
-	}
-	if (code == PL_OK)
-		code = pl_journal_commit(j, &err);
-	/* A full disk must not keep what is known from being removed. */
-	if (!pl_journal_ok(b->e, code, &err)) {
-		for (size_t i = 0; i < n; i++) {
-			call[i] = b->sent[i]->row.was != PL_WAS_PRESENT;
-			busy[i] = false;
-		}
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct pl_target *t = b->sent[i];
-
-		if (call[i])
-			b->sent[m++] = t;
-		else if (busy[i]) {
-			pl_fail(&err, PL_ECONFLICT, "%s: another command is "
-			    "working on this value", t->name);
-			pl_target_failed(t, &err);
-		} else
-			pl_target_done(t);
-	}
-	b->nsent = m;
-	free(call);
-	free(busy);
-}
-
-/* ---- answers --------------------------------------------------------------------- */
-
-static void
-outcome_err(struct pl_err *err, const struct batch *b,
-    const struct pl_target *t, const struct pl_outcome *o,
-    const struct pl_err *whole)
-{
-	if (o->code == PL_EUNDONE && whole->code != PL_OK)
-		*err = *whole;
-	else {
-		pl_err_clear(err);
-		if (o->text[0] != '\0')
-			pl_fail(err, o->code, "%s", o->text);
-		else if (whole->code == o->code)
-			*err = *whole;
-		else
-			pl_fail(err, o->code, "%s: %s", t->name,
-			    pl_code_name(o->code));
-		err->code = o->code;
-		err->retry_after = whole->retry_after;
-	}
-	pl_prefix(err, "%s: %s", b->a->conf->settings.account, t->scope);
-}
-
-/* Was the change perhaps made although the outcome is not a success? */
-static bool
-perhaps_done(enum pl_code code)
-{
-	return code == PL_EUNDONE || code == PL_ENET || code == PL_EPROTO ||
-	    code == PL_EIO || code == PL_ECANCEL;
-}
-
-static void
-take_looks(struct batch *b, const struct pl_outcome *out,
-    const struct pl_err *whole)
-{
-	struct pl_err err;
-	size_t m = 0;
-
-	for (size_t i = 0; i < b->nsent; i++) {
-		struct pl_target *t = b->sent[i];
-
-		if (out[i].code == PL_OK) {
-			t->row.was = out[i].was;
-			/* What is about to be made; an earlier try's stays. */
-			if (t->row.handle == NULL && out[i].handle[0] != '\0')
-				t->row.handle = pl_strdup(out[i].handle);
-			b->sent[m++] = t;
-		} else if (out[i].code == PL_ECONFLICT &&
-		    out[i].alias[0] != '\0') {
-			pl_target_alias(t, out[i].alias);
-		} else {
-			outcome_err(&err, b, t, &out[i], whole);
-			account_trouble(b->a, &err);
-			pl_target_failed(t, &err);
-		}
-	}
-	b->nsent = m;
-}
-
-/* The journal first, for all; then the targets are told. */
-static void
-take_changes(struct batch *b, const struct pl_outcome *out,
-    const struct pl_err *whole)
-{
-	struct pl_journal *j = b->e->o.journal;
-	struct pl_err err;
-	enum pl_code code;
-
-	code = pl_journal_begin(j, &err);
-	for (size_t i = 0; code == PL_OK && i < b->nsent; i++) {
-		struct pl_row *r = &b->sent[i]->row;
-
-		if (out[i].code != PL_OK)
-			continue;
-		code = b->op == PL_ADD ? pl_journal_published(j, r,
-		    out[i].handle, out[i].was, &err) :
-		    pl_journal_removed(j, r, &err);
-	}
-	if (code == PL_OK)
-		code = pl_journal_commit(j, &err);
-	pl_journal_ok(b->e, code, &err);
-	for (size_t i = 0; i < b->nsent; i++) {
-		struct pl_target *t = b->sent[i];
-
-		if (out[i].code == PL_OK) {
-			t->maybe = false;
-			pl_target_done(t);
-		} else if (b->op == PL_ADD && out[i].code == PL_ECONFLICT &&
-		    out[i].alias[0] != '\0') {
-			if (!t->maybe)
-				pl_journal_ok(b->e, pl_journal_forget(j,
-				    &t->row, &err), &err);
-			pl_target_alias(t, out[i].alias);
-		} else {
-			t->maybe = t->maybe || perhaps_done(out[i].code);
-			outcome_err(&err, b, t, &out[i], whole);
-			account_trouble(b->a, &err);
-			pl_target_failed(t, &err);
-		}
-	}
-}
-
-static void
-apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
-{
-	struct batch *b = arg;
-	struct pl_outcome *out = pl_array(b->nsent + 1, sizeof(*out));
-	struct pl_err whole;
-	bool lives = f != NULL, bad = false;
-
-	for (size_t i = 0; i < b->nsent; i++)
-		out[i].code = PL_EUNDONE;
-	if (f != NULL) {
-		struct pl_cursor *c = &f->body;
-
-		bad = pl_get_u32(c) != b->call;
-		pl_get_err(c, &whole);
-		bad = bad || pl_get_u32(c) != b->nsent;
-		for (size_t i = 0; !bad && i < b->nsent; i++) {
-			pl_outcome_get(c, &out[i]);
-			bad = c->bad;
-		}
-	} else
-		whole = *died;
-	if (bad) {
-		lives = false;
-		pl_worker_lied(b->w, "answer to APPLY makes no sense");
-		pl_fail(&whole, PL_EPROTO, "%s: worker's answer makes no sense",
-		    b->a->conf->settings.account);
-		for (size_t i = 0; i < b->nsent; i++)
-			out[i] = (struct pl_outcome){ .code = PL_EUNDONE };
-	}
-	count_call(b, b->op, whole.code);
-	if (whole.code == PL_OK)
-		b->a->refusals = 0;
-	for (size_t i = 0; b->op != PL_LOOK && i < b->nsent; i++)
-		b->sent[i]->attempts++;
-	if (b->op == PL_LOOK)
-		take_looks(b, out, &whole);
-	else
-		take_changes(b, out, &whole);
-	free(out);
-	if (b->op == PL_LOOK && lives && write_intents(b) && b->nsent > 0) {
-		send_changes(b, PL_ADD);
-		return;
-	}
-	batch_end(b, lives);
-}
-
-static void
-send_changes(struct batch *b, enum pl_op op)
-{
-	struct pl_buf body;
-	int64_t ms = call_ms(b, b->sent, b->nsent);
-
-	b->op = op;
-	b->call = pl_worker_next_call(b->w);
-	pl_buf_init(&body, PL_LIM_FRAME);
-	pl_put_u32(&body, b->call);
-	pl_put_u32(&body, (uint32_t)ms);
-	pl_put_str(&body, b->g->scope);
-	pl_put_u32(&body, (uint32_t)b->nsent);
-	for (size_t i = 0; i < b->nsent; i++) {
-		const struct pl_target *t = b->sent[i];
-		struct pl_change ch = { .op = op, .kind = t->row.kind,
-			.ttl = ttl_of(t), .name = t->name,
-			.value = t->row.value, .value_len = t->row.value_len,
-			.handle = t->row.handle, .apex = t->row.apex };
-
-		pl_change_put(&body, &ch);
-	}
-	b->started = pl_mono_us();
-	pl_worker_call(b->w, PL_MSG_APPLY, &body, PL_MSG_APPLIED, ms,
-	    apply_done, b);
-	pl_buf_clear(&body);
-}
-
 /* ---- dispatch ---------------------------------------------------------------------- */
-
-static void
-start_batch(struct pl_acct *a, struct pl_group *g, struct pl_worker *w,
-    bool removing)
-{
-	size_t most = a->conf->desc->max_batch;
-	struct batch *b;
-
-	if (most == 0 || most > BATCH_MOST)
-		most = BATCH_MOST;
-	b = batch_new(a, g, w, most);
-	b->n = take_ready(&g->first, &g->last, b->t, most, removing);
-	memcpy(b->sent, b->t, b->n * sizeof(struct pl_target *));
-	b->nsent = b->n;
-	if (removing)
-		write_removing(b);
-	else if ((a->conf->desc->flags & PL_P_LOOK) == 0)
-		write_intents(b);
-	if (b->nsent == 0)
-		batch_end(b, true);
-	else
-		send_changes(b, removing ? PL_DEL :
-		    (a->conf->desc->flags & PL_P_LOOK) != 0 ? PL_LOOK :
-		    PL_ADD);
-}
 
 /* When is the first of a list due?  -1: the list is empty. */
 static int64_t
@@ -660,6 +352,46 @@ removal_first(const struct pl_group *g, int64_t now)
 			return t->removing;
 	}
 	return false;
+}
+
+static bool
+group_ready(const struct pl_group *g, int64_t now)
+{
+	int64_t due = g->busy ? -1 : first_due(g->first);
+
+	return due >= 0 && due <= now;
+}
+
+/*
+ * Takes the group and, where calls cost little, others with it: they share
+ * the journal's transactions.
+ */
+static void
+start_batch(struct pl_acct *a, struct pl_group *first, struct pl_worker *w,
+    int64_t now)
+{
+	struct pl_batch *b = batch_new(a, w);
+	size_t most = 1, ready = 0;
+	struct pl_group *g;
+
+	b->removing = removal_first(first, now);
+	for (g = first; g != NULL; g = g->next)
+		ready += group_ready(g, now);
+	if ((a->conf->desc->flags & PL_P_SWIFT) != 0) {
+		unsigned left = a->conf->desc->parallel - a->inflight + 1;
+
+		most = (ready + left - 1) / left;
+		most = most < GROUPS_LEAST ? GROUPS_LEAST : most;
+	}
+	b->g = pl_array(most, sizeof(struct pl_group *));
+	for (g = first; g != NULL && b->ng < most; g = g->next) {
+		if (!group_ready(g, now) ||
+		    removal_first(g, now) != b->removing)
+			continue;
+		g->busy = true;
+		b->g[b->ng++] = g;
+	}
+	pl_batch_start(b);
 }
 
 static void
@@ -741,7 +473,7 @@ acct_step(struct pl_acct *a, int64_t now, int64_t *wake)
 	if (scoping)
 		ask_scopes(a, w);
 	else
-		start_batch(a, ready, w, removal_first(ready, now));
+		start_batch(a, ready, w, now);
 	return true;
 }
 

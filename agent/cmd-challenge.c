@@ -70,16 +70,14 @@ remove_all(struct pl_session *s, struct pl_job_run *const *runs, size_t n,
 }
 
 /* A signal: no more publishing; take back what this command has published. */
-static void
+static enum pl_code
 stop_and_remove(struct pl_session *s, struct pl_job_run *const *runs,
-    size_t n)
+    size_t n, struct pl_err *err)
 {
-	struct pl_err err;
-
 	s->stop = 0;
 	pl_engine_cancel(s->engine);
-	pl_session_work(s, &err);
-	remove_all(s, runs, n, STOPPED_MS, &err);
+	pl_session_work(s, err);
+	return remove_all(s, runs, n, STOPPED_MS, err);
 }
 
 static int
@@ -234,7 +232,9 @@ present_start(struct present *p, struct pl_cli *cli)
 		    timeout_of(&p->s, &jobs[i]));
 	free_jobs(jobs, n);
 	if (pl_session_work(&p->s, &err) != PL_OK) {
-		stop_and_remove(&p->s, p->runs, p->n);
+		struct pl_err other;
+
+		stop_and_remove(&p->s, p->runs, p->n, &other);
 		return pl_cli_fail(cli, &err);
 	}
 	return -1;
@@ -268,6 +268,7 @@ int
 pl_cmd_present(struct pl_cli *cli)
 {
 	struct present p = { .runs = NULL };
+	struct pl_err err;
 	int status, sig;
 
 	status = present_start(&p, cli);
@@ -275,7 +276,7 @@ pl_cmd_present(struct pl_cli *cli)
 		status = join_all(p.runs, p.n, p.wanted);
 		sig = p.s.stop;
 		if (sig != 0) {
-			stop_and_remove(&p.s, p.runs, p.n);
+			stop_and_remove(&p.s, p.runs, p.n, &err);
 			fprintf(stderr, "placard: stopped by signal %d, what "
 			    "was published has been taken back\n", sig);
 			status = pl_code_exit(PL_ECANCEL);
@@ -433,6 +434,7 @@ pl_cmd_run(struct pl_cli *cli)
 {
 	struct present p = { .runs = NULL };
 	struct pl_err err;
+	enum pl_code code;
 	int status, gone;
 
 	cli->life = PL_LIFE_RUN;
@@ -443,16 +445,17 @@ pl_cmd_run(struct pl_cli *cli)
 	}
 	status = p.s.stop != 0 ? pl_code_exit(PL_ECANCEL) :
 	    join_all(p.runs, p.n, p.wanted);
-	if (p.s.stop != 0)
-		stop_and_remove(&p.s, p.runs, p.n);
-	else if (status == 0)
-		status = run_command(&p.s, cli->args);
-	p.s.stop = 0;
-	if (remove_all(&p.s, p.runs, p.n, pl_session_timeout(&p.s), &err) !=
-	    PL_OK)
-		gone = pl_cli_fail(cli, &err);
-	else
-		gone = join_all(p.runs, p.n, PL_REMOVED);
+	if (p.s.stop != 0) {
+		code = stop_and_remove(&p.s, p.runs, p.n, &err);
+	} else {
+		if (status == 0)
+			status = run_command(&p.s, cli->args);
+		p.s.stop = 0;
+		code = remove_all(&p.s, p.runs, p.n,
+		    pl_session_timeout(&p.s), &err);
+	}
+	gone = code != PL_OK ? pl_cli_fail(cli, &err) :
+	    join_all(p.runs, p.n, PL_REMOVED);
 	/* Standard output belongs to the command. */
 	cli->quiet = true;
 	report_all(&p);

@@ -416,7 +416,8 @@ settle_probing(struct pl_task *t)
 	for (size_t k = 0; k < t->n; k++) {
 		struct pl_target *g = &t->targets[k];
 
-		if (g->phase == PL_T_SCOPE || g->phase == PL_T_NEW)
+		if (g->phase == PL_T_SCOPE || g->phase == PL_T_CALL ||
+		    g->phase == PL_T_NEW)
 			return;
 		if (g->phase == PL_T_READY && found == NULL)
 			found = g;
@@ -441,7 +442,8 @@ settle_probing(struct pl_task *t)
 		return;
 	}
 	/* Perhaps an alias leads to a zone that an account holds. */
-	if (found == NULL && wrong == NULL && !t->located) {
+	if (found == NULL && wrong == NULL && !t->located &&
+	    !t->run->cancelled) {
 		pl_engine_residents(t->run->user);
 		pl_look_start(t, PL_LOOK_WHERE);
 		return;
@@ -539,7 +541,10 @@ pl_task_settle(struct pl_task *t)
 	} else if (done && t->state == PL_QUEUED) {
 		t->state = PL_PUBLISHED;
 		t->published = pl_wall_ms();
-		if (e->o.wait && t->ch->kind != PL_NOTHING) {
+		if (e->o.wait && t->run->cancelled) {
+			/* The call was under way when its job was stopped. */
+			pl_task_unseen(t);
+		} else if (e->o.wait && t->ch->kind != PL_NOTHING) {
 			pl_task_changed(t);
 			pl_look_start(t, PL_LOOK_UNTIL);
 		} else

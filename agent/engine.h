@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright The placard authors */
 
-/* Private to engine.c, jobs.c, batch.c and look.c. */
+/* Private to engine.c, jobs.c, batch.c, apply.c and look.c. */
 #ifndef PL_ENGINE_H
 #define PL_ENGINE_H
 
@@ -91,6 +91,7 @@ void pl_task_seen(struct pl_task *t);		/* every server has it */
 /* Where its aliases lead is known (record NULL: could not be found out). */
 void pl_task_located(struct pl_task *t, const char *record,
     const struct pl_err *err);
+void pl_task_unseen(struct pl_task *t);		/* its job was stopped first */
 void pl_task_rest(struct pl_task *t);		/* nothing more to do for it */
 bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
     const struct pl_err *err);
@@ -98,12 +99,51 @@ bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
 /* controller.c: after the pool is gone. */
 void pl_ctls_free(struct pl_engine *e);
 
+/*
+ * What a worker of an account does next, for one or several of its groups;
+ * no call of theirs is under way elsewhere.  Without a group: a question of
+ * scope.
+ */
+struct pl_batch {
+	struct pl_engine *e;
+	struct pl_acct *a;
+	struct pl_group **g;
+	size_t ng;
+	struct pl_worker *w;
+	bool removing;
+	enum pl_op op;			/* of the call under way, as the next ones */
+	uint32_t call;
+	int64_t started;		/* mono us */
+	struct pl_target **sent;
+	size_t nsent;			/* 0: no call is under way */
+	struct pl_target **ready;	/* in the journal: in the next call */
+	size_t nready;
+};
+
+#define PL_BATCH_MOST 20000u
+
 /* batch.c */
+/* Takes from its groups what is ready now; gives how many, at most `most`. */
+size_t pl_batch_take(struct pl_batch *b, struct pl_target **out, size_t most);
+/* How long a call may take: the account's limit, or what is left of the time
+ * of those who wait for it. */
+int64_t pl_batch_ms(const struct pl_batch *b, struct pl_target *const *t,
+    size_t n);
+/* The call has ended; op: enum pl_op, or PL_DEL + 1 for a scope. */
+void pl_batch_count(const struct pl_batch *b, size_t op, enum pl_code code);
+void pl_batch_end(struct pl_batch *b, bool worker_lives);
+void pl_acct_trouble(struct pl_acct *a, const struct pl_err *err);
+/* Its job was stopped while a call was under way that has changed nothing:
+ * then it fails. */
+bool pl_target_stopped(struct pl_target *t);
 /* Lends a worker of the account; false: err says why, or all are busy. */
 bool pl_acct_worker(struct pl_acct *a, struct pl_worker **w,
     struct pl_err *err);
 void pl_engine_dispatch(void *engine);
 void pl_engine_kick(struct pl_engine *e, int64_t ms);
+
+/* apply.c */
+void pl_batch_start(struct pl_batch *b);
 
 /* look.c */
 void pl_look_start(struct pl_task *t, enum pl_look look);

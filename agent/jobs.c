@@ -608,11 +608,11 @@ target_stop(struct pl_engine *e, struct pl_target *t, bool late)
 	pl_target_failed(t, &err);
 }
 
-static void
-look_stopped(struct pl_task *t, bool late)
+void
+pl_task_unseen(struct pl_task *t)
 {
 	pl_look_stop(t);
-	if (late)
+	if (pl_mono_ms() >= t->run->deadline)
 		pl_fail(&t->err, PL_EABSENT, "%s: not visible before the "
 		    "deadline", t->ch->record);
 	else
@@ -632,7 +632,7 @@ pl_engine_stop_run(struct pl_engine *e, struct pl_job_run *run, bool late)
 		if (t->resting)
 			continue;
 		if (t->looking) {
-			look_stopped(t, late);
+			pl_task_unseen(t);
 			continue;
 		}
 		for (size_t m = 0; m < t->n; m++)

@@ -145,6 +145,7 @@ wake(struct pl_acct *a)
 	pl_buf_init(&body, PL_LIM_LINE);
 	pl_put_u32(&body, pl_worker_next_call(w));
 	pl_put_u32(&body, (uint32_t)a->conf->timeout_ms);
+	pl_put_u32(&body, 1);
 	pl_put_str(&body, "");
 	pl_put_u32(&body, 0);
 	pl_worker_call(w, PL_MSG_APPLY, &body, PL_MSG_APPLIED,

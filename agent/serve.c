@@ -195,74 +195,111 @@ allowed(struct server *s, const char *scope, const struct pl_change *ch,
 	return false;
 }
 
+/* Applies those that are allowed, which are not all. */
+static enum pl_code
+apply_some(struct server *s, const struct pl_call *call, const char *scope,
+    const struct pl_change *chg, struct pl_outcome *out, size_t n,
+    const bool *good, struct pl_err *err)
+{
+	struct pl_change *some = pl_array(n + 1, sizeof(*some));
+	struct pl_outcome *res = pl_array(n + 1, sizeof(*res));
+	enum pl_code code = PL_OK;
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		res[m].code = PL_EUNDONE;
+		if (good[i])
+			some[m++] = chg[i];
+	}
+	if (m > 0)
+		code = s->provider->apply(s->self, call, scope, some, res, m,
+		    err);
+	for (size_t i = n; i-- > 0; )
+		if (good[i])
+			out[i] = res[--m];
+	free(some);
+	free(res);
+	return code;
+}
+
 static enum pl_code
 apply_allowed(struct server *s, const struct pl_call *call,
     const char *scope, const struct pl_change *chg, struct pl_outcome *out,
     size_t n, struct pl_err *err)
 {
-	struct pl_change *good;
-	struct pl_outcome *res;
-	size_t *back, m = 0;
-	enum pl_code code = PL_OK;
+	bool *good = pl_array(n + 1, sizeof(*good)), all = true;
+	enum pl_code code;
 
-	good = pl_array(n + 1, sizeof(*good));
-	res = pl_array(n + 1, sizeof(*res));
-	back = pl_array(n + 1, sizeof(*back));
 	for (size_t i = 0; i < n; i++) {
 		out[i].code = PL_EUNDONE;
-		if (allowed(s, scope, &chg[i], &out[i])) {
-			res[m].code = PL_EUNDONE;
-			back[m] = i;
-			good[m++] = chg[i];
-		}
+		good[i] = allowed(s, scope, &chg[i], &out[i]);
+		all = all && good[i];
 	}
-	if (n == 0 || m > 0)
-		code = s->provider->apply(s->self, call, scope, good, res, m,
-		    err);
-	for (size_t i = 0; i < m; i++)
-		out[back[i]] = res[i];
+	code = all ? s->provider->apply(s->self, call, scope, chg, out, n,
+	    err) : apply_some(s, call, scope, chg, out, n, good, err);
 	free(good);
-	free(res);
-	free(back);
 	return code;
+}
+
+/* Does the body of an APPLY hold what it says?  Reads a copy of the cursor. */
+static bool
+apply_sound(struct pl_cursor c, uint32_t parts)
+{
+	struct pl_change ch;
+	uint32_t n;
+
+	for (; parts > 0; parts--) {
+		if (pl_get_str(&c) == NULL)
+			return false;
+		n = pl_get_count(&c, 20);
+		if (n > MAX_CHANGES)
+			return false;
+		for (; n > 0 && !c.bad; n--)
+			pl_change_get(&c, &ch);
+		if (c.bad)
+			return false;
+	}
+	return true;
+}
+
+/* The changes of one scope. */
+static void
+serve_part(struct server *s, const struct pl_call *call,
+    struct pl_cursor *c, struct pl_buf *b)
+{
+	const char *scope = pl_get_str(c);
+	uint32_t n = pl_get_count(c, 20);
+	struct pl_change *chg = pl_array(n + 1, sizeof(*chg));
+	struct pl_outcome *out = pl_array(n + 1, sizeof(*out));
+	struct pl_err err;
+
+	for (uint32_t i = 0; i < n; i++)
+		pl_change_get(c, &chg[i]);
+	pl_err_clear(&err);
+	err.code = apply_allowed(s, call, scope, chg, out, n, &err);
+	pl_put_err(b, &err);
+	pl_put_u32(b, n);
+	for (uint32_t i = 0; i < n; i++)
+		pl_outcome_put(b, &out[i]);
+	free(chg);
+	free(out);
 }
 
 static enum pl_code
 serve_apply(struct server *s, struct pl_cursor *c)
 {
-	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c), n;
+	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c);
+	uint32_t parts = pl_get_count(c, 8);
 	struct pl_call call = { pl_mono_ms() + ms, &s->log };
-	const char *scope = pl_get_str(c);
-	struct pl_change *chg;
-	struct pl_outcome *out;
 	struct pl_buf b;
-	struct pl_err err;
-	enum pl_code code;
 
-	n = pl_get_count(c, 20);
-	if (c->bad || scope == NULL || n > MAX_CHANGES)
+	if (c->bad || !apply_sound(*c, parts))
 		return PL_EPROTO;
-	chg = pl_array(n + 1, sizeof(*chg));
-	out = pl_array(n + 1, sizeof(*out));
-	for (uint32_t i = 0; i < n; i++)
-		pl_change_get(c, &chg[i]);
-	if (c->bad) {
-		code = PL_EPROTO;
-		goto out;
-	}
-	pl_err_clear(&err);
-	err.code = apply_allowed(s, &call, scope, chg, out, n, &err);
 	pl_buf_init(&b, PL_LIM_FRAME);
 	pl_put_u32(&b, id);
-	pl_put_err(&b, &err);
-	pl_put_u32(&b, n);
-	for (uint32_t i = 0; i < n; i++)
-		pl_outcome_put(&b, &out[i]);
-	code = reply(s, PL_MSG_APPLIED, &b);
-out:
-	free(chg);
-	free(out);
-	return code;
+	for (; parts > 0; parts--)
+		serve_part(s, &call, c, &b);
+	return reply(s, PL_MSG_APPLIED, &b);
 }
 
 static enum pl_code

@@ -21,6 +21,9 @@
 #define KNOWN_BUCKETS 16384	
 #define SIFT_NAMES 200		/* names of any length fit so often */
 #define LOOK_FEW 8		/* so many names are asked for at once */
+#define MANY_NAMES 128		/* so many are not asked for one by one */
+#define SCOUT_EACH 32		/* of so many of them one is */
+#define SIFT_NAME 2000		/* octets left for one name's prerequisites */
 
 /* ---- names ------------------------------------------------------------- */
 
@@ -376,40 +379,6 @@ rfc2136_zone_fresh(const struct known *k)
 	    pl_mono_ms() - k->zone_seen < KNOWN_ZONE_MS;
 }
 
-enum pl_code
-rfc2136_resolve(struct rfc2136 *self, int64_t deadline,
-    const char *const *names, size_t n, struct pl_err *err)
-{
-	struct names ask = { NULL, 0 }, climb = { NULL, 0 };
-	struct known *k;
-	enum pl_code code;
-	size_t i;
-
-	code = rfc2136_peer(self, err);
-	if (code != PL_OK)
-		return code;
-	for (i = 0; i < n; i++) {
-		k = rfc2136_known(self, names[i]);
-		if (rfc2136_zone_fresh(k) || k->group != 0)
-			continue;
-		free(k->zone);
-		k->zone = NULL;
-		k->group = 1;		/* each name once */
-		rfc2136_names_add(&ask, k);
-	}
-	rfc2136_ask(self, deadline, &ask);
-	for (i = 0; i < ask.n; i++) {
-		ask.k[i]->group = 0;
-		if (ask.k[i]->code == PL_OK && ask.k[i]->zone == NULL)
-			rfc2136_names_add(&climb, ask.k[i]);
-	}
-	if (climb.n > 0)
-		rfc2136_climb(self, deadline, &climb);
-	free(ask.k);
-	free(climb.k);
-	return PL_OK;
-}
-
 /* ---- prerequisites without an update ------------------------------------- */
 
 enum bare { BARE_UNUSED, BARE_EXISTS };
@@ -618,4 +587,239 @@ rfc2136_look(struct rfc2136 *self, int64_t deadline, const char *zone,
 	free(new.k);
 	free(doubt.k);
 	return code;
+}
+
+/* ---- zones ------------------------------------------------------------------ */
+
+/* Asks for all of them, and upwards where that does not tell the zone. */
+static void
+ask_zones(struct rfc2136 *self, int64_t deadline, struct names *l)
+{
+	struct names climb = { NULL, 0 };
+	size_t i;
+
+	rfc2136_ask(self, deadline, l);
+	for (i = 0; i < l->n; i++)
+		if (l->k[i]->code == PL_OK && l->k[i]->zone == NULL)
+			rfc2136_names_add(&climb, l->k[i]);
+	if (climb.n > 0)
+		rfc2136_climb(self, deadline, &climb);
+	free(climb.k);
+}
+
+/*
+ * A name of many.  Those with the same `up`, two labels above, are mostly of
+ * one zone: `_acme-challenge` of the hosts below it.
+ */
+struct sibling {
+	const char *up;			/* within the name */
+	struct known *k;
+	bool scout;			/* is asked for in any case */
+};
+
+static const char *
+above(const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	return dot != NULL ? dot + 1 : name + strlen(name);
+}
+
+static int
+by_up(const void *a, const void *b)
+{
+	const struct sibling *x = a, *y = b;
+
+	return strcmp(x->up, y->up);
+}
+
+/* The first of each family and every so-many-th name. */
+static void
+ask_scouts(struct rfc2136 *self, int64_t deadline, struct sibling *s,
+    size_t n)
+{
+	struct names scouts = { NULL, 0 };
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		s[i].scout = i == 0 || i % SCOUT_EACH == 0 ||
+		    strcmp(s[i].up, s[i - 1].up) != 0;
+		if (s[i].scout)
+			rfc2136_names_add(&scouts, s[i].k);
+	}
+	ask_zones(self, deadline, &scouts);
+	free(scouts.k);
+}
+
+/* The zone that all scouts of a family name, or NULL. */
+static const char *
+family_zone(const struct sibling *s, size_t n)
+{
+	const char *zone = s[0].k->zone;
+	size_t i;
+
+	if (zone == NULL || *zone == '\0' || !pl_suffix_of(zone, s[0].up))
+		return NULL;
+	for (i = 0; i < n; i++)
+		if (s[i].scout && !pl_streq(s[i].k->zone, zone))
+			return NULL;
+	return zone;
+}
+
+/* Nothing at `name` leads out of its zone. */
+static bool
+require_plain(struct pl_update *u, const char *name, bool apex)
+{
+	return pl_update_require_no_set(u, name, PL_DNS_DNAME) &&
+	    (apex || pl_update_require_no_set(u, name, PL_DNS_NS));
+}
+
+/* Prerequisites that say: the name is unused, and in this very zone.  What is
+ * above the family has been said where `known`. */
+static bool
+require_within(struct pl_update *u, const struct sibling *s,
+    const char *zone, bool known)
+{
+	const char *p = above(s->k->name), *end = s->k->name +
+	    strlen(s->k->name) - strlen(zone);
+
+	for (; p < end && !(known && p == s->up); p = above(p))
+		if (!require_plain(u, p, false))
+			return false;
+	return pl_update_require_unused(u, s->k->name);
+}
+
+/* Writes a family's messages; those of its names that are in one go to `in`,
+ * the others to `ask`. */
+static void
+family_write(struct sweep *sw, const struct sibling *s, size_t n,
+    const char *zone, struct names *in, struct names *ask)
+{
+	struct pl_update *u = NULL;
+	bool known = false;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (s[i].scout)
+			continue;
+		if (u == NULL || pl_update_size(u) > RFC2136_ROOM -
+		    SIFT_NAME) {
+			u = sweep_message(sw, zone);
+			(void)require_plain(u, zone, true);
+			sw->end[sw->n - 1] = in->n;
+			known = false;
+		}
+		if (!require_within(u, &s[i], zone, known)) {
+			rfc2136_names_add(ask, s[i].k);
+			continue;
+		}
+		known = true;
+		known_zone(s[i].k, zone);
+		rfc2136_names_add(in, s[i].k);
+		sw->end[sw->n - 1] = in->n;
+	}
+}
+
+/* What their messages said of the names in them. */
+static void
+families_answered(struct rfc2136 *self, const struct sweep *sw,
+    const struct names *in, struct names *ask)
+{
+	bool good;
+	size_t i, j;
+
+	for (i = j = 0; i < sw->n; i++) {
+		good = sw->codes[i] == PL_OK &&
+		    sw->rcodes[i] == PL_DNS_NOERROR;
+		self->no_bare |= sw->codes[i] == PL_OK &&
+		    rcode_dislikes(sw->rcodes[i]);
+		for (; j < sw->end[i]; j++) {
+			rfc2136_forget(in->k[j]);
+			in->k[j]->code = PL_OK;
+			in->k[j]->seen = pl_mono_ms();
+			if (good) {
+				in->k[j]->state = KNOWN_UNUSED;
+				continue;
+			}
+			free(in->k[j]->zone);
+			in->k[j]->zone = NULL;
+			rfc2136_names_add(ask, in->k[j]);
+		}
+	}
+}
+
+/*
+ * Finds the zones of many names without a question for each: some are asked
+ * for, and where these agree, prerequisites make sure that no delegation
+ * and no DNAME lies between the zone and the others.  What they do
+ * not clear is asked for one by one.  A zone below it that this server holds
+ * too, although its parent does not delegate it, is found by the scouts or not
+ * at all.
+ */
+static void
+resolve_many(struct rfc2136 *self, int64_t deadline, const struct names *l,
+    struct names *ask)
+{
+	struct sibling *s = pl_array(l->n, sizeof(*s));
+	struct sweep sw = { .n = 0 };
+	struct names in = { NULL, 0 };
+	const char *zone;
+	size_t i, j;
+
+	for (i = 0; i < l->n; i++)
+		s[i] = (struct sibling){ above(above(l->k[i]->name)),
+			l->k[i], false };
+	qsort(s, l->n, sizeof(*s), by_up);
+	ask_scouts(self, deadline, s, l->n);
+	for (i = 0; i < l->n; i = j) {
+		for (j = i + 1; j < l->n && strcmp(s[i].up, s[j].up) == 0; j++)
+			continue;
+		zone = family_zone(&s[i], j - i);
+		if (zone != NULL)
+			family_write(&sw, &s[i], j - i, zone, &in, ask);
+		for (; zone == NULL && i < j; i++)
+			if (!s[i].scout)
+				rfc2136_names_add(ask, s[i].k);
+	}
+	if (sw.n > 0)
+		(void)pl_dns_update(self->peer, sw.u, sw.n, deadline,
+		    sw.codes, sw.rcodes, NULL);
+	families_answered(self, &sw, &in, ask);
+	sweep_free(&sw);
+	free(in.k);
+	free(s);
+}
+
+enum pl_code
+rfc2136_resolve(struct rfc2136 *self, int64_t deadline,
+    const char *const *names, size_t n, struct pl_err *err)
+{
+	struct names all = { NULL, 0 }, ask = { NULL, 0 };
+	struct known *k;
+	enum pl_code code;
+	size_t i;
+
+	code = rfc2136_peer(self, err);
+	if (code != PL_OK)
+		return code;
+	for (i = 0; i < n; i++) {
+		k = rfc2136_known(self, names[i]);
+		if (rfc2136_zone_fresh(k) || k->group != 0)
+			continue;
+		free(k->zone);
+		k->zone = NULL;
+		k->group = 1;		/* each name once */
+		rfc2136_names_add(&all, k);
+	}
+	for (i = 0; i < all.n; i++)
+		all.k[i]->group = 0;
+	if (all.n >= MANY_NAMES && !self->no_bare) {
+		resolve_many(self, deadline, &all, &ask);
+		ask_zones(self, deadline, &ask);
+	} else {
+		ask_zones(self, deadline, &all);
+	}
+	free(all.k);
+	free(ask.k);
+	return PL_OK;
 }

@@ -78,6 +78,7 @@ class NameServer(Service):
         self.zones = [z.rstrip(".") for z in zones]
         self.keys = list(keys) or [Key()]
         self.extra = extra
+        self.zone_extra = {}
 
     @property
     def key(self):
@@ -194,7 +195,6 @@ class Named(NameServer):
         self.policy = policy or {}
         self.also_listen = also_listen
         self.second = second
-        self.zone_extra = {}
         self.stats_port = free_port(self.address, self.ns)
 
     def _notify(self):
@@ -345,7 +345,8 @@ class Knotd(NameServer):
             path = self.path("zones", zone + ".zone")
             if not os.path.exists(path):
                 self.write(f"zones/{zone}.zone", zone_text(
-                    zone, self.address, None, self.extra))
+                    zone, self.address, None,
+                    self.zone_extra.get(zone.rstrip("."), "") + self.extra))
             text += f"  - domain: {zone}\n    file: {zone}.zone\n"
         return text
 

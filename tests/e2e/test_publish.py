@@ -229,6 +229,46 @@ def test_deepest_zone_is_found(tmp_path):
             assert f"_acme-challenge.{domain}. " in server.dump(zone)
 
 
+@pytest.mark.parametrize("kind", ["named", "knotd"])
+def test_zones_of_many_names(tmp_path, kind):
+    """Found without a question each: exceptions among them are seen."""
+    zones = ["many.test", "h7.many.test", "b.a.many.test", "other.test"]
+    extra = ("h7 NS ns1.h7\nns1.h7 A 127.0.0.1\n"
+             "b.a NS ns1.b.a\nns1.b.a A 127.0.0.1\n"
+             "h9 DNAME h9.other.test.\nh11 A 127.0.0.11\n"
+             f'_acme-challenge.h13 60 TXT "{lab.value("h13")}"\n'
+             '_acme-challenge.h15 77 TXT "a stranger"\n')
+    make = lab.Named if kind == "named" else lab.Knotd
+    server = make(tmp_path / "s", zones)
+    server.zone_extra = {"many.test": extra}
+    hosts = [f"h{i}" for i in range(200)]
+    hosts += [f"{host}.a" for host in hosts[:40]]
+    hosts += [f"{host}.b.a" for host in hosts[:40]]
+    with server:
+        placard = lab.Placard(tmp_path / "p")
+        placard.rfc2136("lab", server).route("many.test", "lab")
+        placard.route("other.test", "lab")
+        dumps = {zone: server.dump(zone) for zone in zones}
+        job = placard.job_file(lab.job(*(
+            lab.dns01(f"{host}.many.test", host) for host in hosts)))
+        done = placard.json("present", "--jobs", job, "--no-wait")
+        assert done.status == 0, done.err[-2000:]
+        scopes = {"h7": "h7.many.test", "h9": "other.test"}
+        for host, one in zip(hosts, done.challenges):
+            zone = "b.a.many.test" if host.endswith(".b.a") else "many.test"
+            assert one["scope"] == scopes.get(host, zone), one
+            if host != "h9" and host != "h15":
+                assert server.texts(one["record"]) == [lab.value(host)], one
+        assert server.texts("_acme-challenge.h9.other.test") == [
+            lab.value("h9")]
+        assert server.texts("_acme-challenge.h15.many.test") == sorted(
+            ["a stranger", lab.value("h15")])
+        placard.ok("cleanup", "--all")
+        for zone in zones:
+            assert server.dump(zone) == dumps[zone], difference(
+                dumps[zone], server.dump(zone))
+
+
 def test_longest_route_wins(bed, tmp_path):
     placard = bed.placard
     placard.rfc2136("dead", bed.primary, server=(

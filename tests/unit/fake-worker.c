@@ -102,6 +102,17 @@ change_world(const struct fake *f, const struct pl_change *ch)
 	close(fd);
 }
 
+/* Holds the answer back until the test makes the file. */
+static void
+wait_for_test(const struct fake *f)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s.once", f->world);
+	while (access(path, F_OK) != 0)
+		usleep(2000);
+}
+
 static void
 apply(struct fake *f, struct pl_cursor *c)
 {
@@ -112,6 +123,7 @@ apply(struct fake *f, struct pl_cursor *c)
 	struct pl_err err;
 
 	pl_err_clear(&err);
+	pl_get_u32(c);
 	pl_get_u32(c);
 	pl_get_str(c);
 	n = pl_get_u32(c);
@@ -126,6 +138,8 @@ apply(struct fake *f, struct pl_cursor *c)
 		_exit(1);
 	if (is(f, "hang") && first_time(f))
 		pause();
+	if (is(f, "slow") && ch.op == PL_ADD)
+		wait_for_test(f);
 	if (is(f, "flaky") && first_time(f)) {
 		pl_fail(&err, PL_ENET, "no answer");
 		out.code = PL_ENET;

@@ -12,6 +12,7 @@
 
 #include "agent.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,6 +264,100 @@ test_cancel(void **state)
 	close_bed(&b);
 }
 
+static void
+nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* Turns the loop until `done` says so. */
+static void
+turn_until(struct bed *b, bool (*done)(struct bed *b))
+{
+	struct pl_loop *loop = pl_engine_loop(b->engine);
+	struct pl_err err;
+
+	while (!done(b)) {
+		pl_loop_after(loop, 5, nothing, NULL);
+		assert_int_equal(pl_loop_turn(loop, &err), PL_OK);
+	}
+}
+
+static bool
+asked(struct bed *b)
+{
+	return pl_engine_inflight(b->engine) > 0;
+}
+
+static bool
+idle(struct bed *b)
+{
+	return pl_engine_inflight(b->engine) == 0;
+}
+
+static bool
+in_world(struct bed *b)
+{
+	return access(b->world, F_OK) == 0;
+}
+
+/* Stopped while the zone is asked for: that is no reason to publish. */
+static void
+test_cancel_scope(void **state)
+{
+	struct bed b;
+	struct pl_job job;
+	struct pl_job_run *run;
+	struct pl_err err;
+
+	(void)state;
+	open_bed(&b, "good");
+	make_job(&job, 3);
+	run = pl_engine_present(b.engine, &job, 20000);
+	turn_until(&b, asked);
+	pl_engine_cancel(b.engine);
+	assert_int_equal(pl_engine_work(b.engine, NULL, &err), PL_OK);
+	pl_engine_remove(b.engine, run, 20000);
+	turn_until(&b, idle);
+	assert_false(in_world(&b));
+	assert_int_equal(rows(&b), 0);
+	assert_int_equal(run->tasks[2].err.code, PL_ECANCEL);
+	close_bed(&b);
+}
+
+/* Stopped while the record is being added: it is not looked for any more,
+ * which might take until the deadline. */
+static void
+test_cancel_add(void **state)
+{
+	struct bed b;
+	struct pl_job job;
+	struct pl_job_run *run;
+	struct pl_err err;
+	char go[128];
+
+	(void)state;
+	open_bed(&b, "slow");
+	pl_engine_free(b.engine);
+	b.o.wait = true;
+	assert_int_equal(pl_engine_new(&b.engine, &b.o, &err), PL_OK);
+	make_job(&job, 1);
+	run = pl_engine_present(b.engine, &job, 20000);
+	/* The world shows it before the engine has heard of it. */
+	turn_until(&b, in_world);
+	assert_int_equal(run->tasks[0].state, PL_QUEUED);
+	pl_engine_cancel(b.engine);
+	snprintf(go, sizeof(go), "%s.once", b.world);
+	close(open(go, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(pl_engine_work(b.engine, NULL, &err), PL_OK);
+	assert_int_equal(run->tasks[0].state, PL_PUBLISHED);
+	assert_int_equal(run->tasks[0].err.code, PL_ECANCEL);
+	pl_engine_remove(b.engine, run, 20000);
+	assert_int_equal(pl_engine_work(b.engine, NULL, &err), PL_OK);
+	assert_int_equal(rows(&b), 0);
+	close_bed(&b);
+}
+
 int
 main(void)
 {
@@ -276,6 +371,8 @@ main(void)
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_missing_worker),
 		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_cancel_scope),
+		cmocka_unit_test(test_cancel_add),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

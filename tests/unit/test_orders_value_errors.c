@@ -63,8 +63,7 @@ pem(void **state)
 		"-----BEGIN CERTIFICATE-----\nAAAA\n-----END X-----\n",
 		"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
 		"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n",
-		"-----BEGIN CERTIFICATE-----\n????\n"
-		"-----END CERTIFICATE-----\n",
+		"-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n",
 		"-----BEGIN -----\nAAAA\n-----END -----\n",
 		"-----BEGIN", "-----BEGIN ", "-----BEGIN A----",
 	};
