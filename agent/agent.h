@@ -42,7 +42,8 @@ struct pl_route {
 };
 struct pl_verify_conf {
 	int64_t timeout_ms;
-	char **resolvers, **servers, **http_servers;	/* NULL-terminated or NULL */
+	/* NULL-terminated or NULL */
+	char **resolvers, **servers, **http_servers, **https_servers;
 	unsigned quorum;		/* 0: all */
 	bool site_local;
 	char *dnssec, *caa, *trust_anchor;

@@ -159,6 +159,7 @@ make_challenge(struct pl_challenge *out, const struct pl_order_challenge *c,
 		a.value = c->value;
 	}
 	code = pl_challenge_make(out, &a, err);
+	out->https = code == PL_OK && c->method == PL_DCV_HTTPS_FILE;
 	if (code != PL_OK)
 		pl_prefix(err, "%s", c->domain);
 	return code;
