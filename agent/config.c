@@ -72,6 +72,7 @@ static const struct pl_option controller_options[] = {
 	{ .name = "renewal-window", .type = PL_OPT_INT, .fallback = "30",
 	    .min = 1, .max = 3650 },
 	{ .name = "ca-file", .type = PL_OPT_PATH },
+	{ .name = "root-file", .type = PL_OPT_PATH },
 	{ .name = "timeout", .type = PL_OPT_INT, .fallback = "60",
 	    .min = 1, .max = 600 },
 	{ .name = NULL }

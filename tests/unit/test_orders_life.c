@@ -281,7 +281,12 @@ test_job(void **state PL_UNUSED)
 	assert_int_equal(job.n, 3);
 	assert_string_equal(job.challenges[0].domain, "example.com");
 	assert_int_equal(job.challenges[1].kind, PL_FILE);
+	assert_false(job.challenges[1].https);
 	assert_int_equal(job.challenges[2].method, PL_DNS_TXT_TOKEN);
+	pl_job_clear(&job);
+	o.challenges[2].method = PL_DCV_HTTPS_FILE;
+	assert_int_equal(pl_life_job(&job, &o, &err), PL_OK);
+	assert_true(job.challenges[1].https);
 	pl_job_clear(&job);
 	/* Nothing is published outside of the names of the order. */
 	put_challenge(&o, "www.example.com", PL_CNAME,
@@ -439,6 +444,51 @@ test_marks(void **state PL_UNUSED)
 	assert_int_equal(pl_unique_check(u, &err), PL_OK);
 }
 
+/* May an element of a list stand for a status? */
+static void
+test_whole(void **state PL_UNUSED)
+{
+#define ELEMENT(code, major, more) "{\"ProductCode\":" code ",\"OrderStatus" \
+	"\":{\"MajorStatus\":\"" major "\"" more "}"
+#define DATES ",\"CertificateEndDate\":\"2030-01-01\"}"
+	static const struct {
+		const char *text;
+		bool whole;
+	} rows[] = {
+		{ ELEMENT("\"x\"", "Active", "") ",\"SerialNumber\":\"0A\""
+		    DATES, true },
+		{ ELEMENT("\"x\"", "Active", "") DATES, false },
+		{ ELEMENT("\"x\"", "Active", "") ",\"SerialNumber\":\"\""
+		    DATES, false },
+		{ ELEMENT("\"x\"", "Active", "") ",\"SerialNumber\":\"1\"}",
+		    false },
+		{ ELEMENT("null", "Cancelled", "") "}", false },
+		{ ELEMENT("\"x\"", "Cancelled", "") "}", true },
+		{ ELEMENT("\"x\"", "Pending", "") "}", false },
+		{ ELEMENT("\"x\"", "Pending", ",\"DomainAuthVettingStatus\""
+		    ":[]") "}", true },
+		{ "{}", false },
+	};
+
+	for (size_t i = 0; i < PL_NELEM(rows); i++) {
+		json_t *j = parsed(rows[i].text);
+
+		if (pl_life_whole(j) != rows[i].whole)
+			fail_msg("%s", rows[i].text);
+		pl_json_free(j);
+	}
+}
+
+static void
+test_serials(void **state PL_UNUSED)
+{
+	assert_true(pl_life_same_serial("00A1:b2", "a1B2"));
+	assert_true(pl_life_same_serial("0", "00"));
+	assert_false(pl_life_same_serial("A1B2", "A1B20"));
+	assert_false(pl_life_same_serial("A1B2", "A1B3"));
+	assert_false(pl_life_same_serial("", "1"));
+}
+
 int
 main(void)
 {
@@ -458,6 +508,8 @@ main(void)
 		cmocka_unit_test(test_reissued),
 		cmocka_unit_test(test_carry),
 		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_serials),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
