@@ -238,6 +238,23 @@ all_published(struct pl_order_run *r)
 	return all;
 }
 
+/* Is it a certificate of the key that was asked for last? */
+static bool
+of_this_key(const struct pl_order *o, const char *pem)
+{
+	struct pl_cert **certs;
+	size_t n;
+	bool same;
+
+	if (o->csr == NULL)
+		return true;
+	if (pl_certs_parse(&certs, &n, pem, strlen(pem), NULL) != PL_OK)
+		return false;
+	same = pl_certs_leaf(certs, n, o->spki) != NULL;
+	pl_certs_free(certs, n);
+	return same;
+}
+
 static bool
 have_certificate(struct pl_order_run *r)
 {
@@ -247,7 +264,7 @@ have_certificate(struct pl_order_run *r)
 	if (r->o.serial == NULL || pl_book_cert_get(r->all->opt.book, r->id,
 	    r->o.serial, &c, NULL) != PL_OK)
 		return false;
-	have = c.leaf != NULL;
+	have = c.leaf != NULL && of_this_key(&r->o, c.leaf);
 	pl_book_cert_clear(&c);
 	return have;
 }
