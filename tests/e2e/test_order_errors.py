@@ -2,9 +2,11 @@
 # Copyright The placard authors
 """Orders: what goes wrong, and how it ends."""
 
+import json
+
 import pytest
 
-from lab_order import WHOLE, counter, order_world  # noqa: F401
+from lab_order import WHOLE, counter, order_world, public  # noqa: F401
 
 
 def text(done):
@@ -286,6 +288,31 @@ def test_reissue_whose_answer_is_lost(counter):
     assert new["state"] == "issued"
     assert counter.count("order/reissue") == 1
     assert new["serial"] != order["serial"]
+    counter.all_good()
+
+
+def test_status_behind_its_reissue(counter):
+    """Issued, says the store, and still tells the old serial number: the
+    order does not come to rest with the certificate of the old key."""
+    old = counter.new("positivessl", None, "dns", "--wait")
+    number = old["id"]
+    counter.order("reissue", number, "--csr", counter.csr())
+    counter.control("approve", order=number)
+    late = counter.good("/order/status", {"TheSSLStoreOrderID": number})
+    assert late["OrderStatus"]["MinorStatus"] == "ISSUED"
+    assert late["SerialNumber"] != old["serial"]
+    counter.faults({"action": "text", "path": "/order/status", "times": 1,
+                    "text": json.dumps(late | {
+                        "SerialNumber": old["serial"]})})
+    done = counter.json("order", "refresh", number)
+    assert done.status == 6, done
+    order = done.objects[0]
+    assert (order["state"], order["step"]) == ("issued", "fetch")
+    order = counter.order("refresh", number)
+    assert order["serial"] == late["SerialNumber"]
+    assert order["step"] == "rest"
+    assert public(counter.leaf(number).public_key()) == \
+        counter.spki("www.example.com")
     counter.all_good()
 
 
