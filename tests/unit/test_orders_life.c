@@ -242,6 +242,14 @@ test_pair_and_vetting(void **state PL_UNUSED)
 /* ---- jobs ------------------------------------------------------------------------ */
 
 static void
+put_name(struct pl_order *o, const char *name)
+{
+	o->names = pl_grow(o->names, o->nnames + 1, sizeof(*o->names));
+	o->names[o->nnames++] = (struct pl_order_name){
+		.name = pl_strdup(name), .method = -1 };
+}
+
+static void
 put_challenge(struct pl_order *o, const char *domain, enum pl_kind kind,
     const char *record, const char *value)
 {
@@ -260,6 +268,8 @@ test_job(void **state PL_UNUSED)
 	struct pl_job job;
 	struct pl_err err;
 
+	put_name(&o, "*.example.com");
+	put_name(&o, "example.org");
 	put_challenge(&o, "*.example.com", PL_CNAME,
 	    "_33e7aef9afe28a34fe6c96ddedf3f267.example.com",
 	    "a.b.sectigo.com");
@@ -294,6 +304,23 @@ test_job(void **state PL_UNUSED)
 	    "a.b.sectigo.com");
 	assert_int_equal(pl_life_job(&job, &o, &err), PL_EINVAL);
 	assert_non_null(strstr(err.text, "not the domain's"));
+	pl_order_clear(&o);
+	o = (struct pl_order){ .id = 18 };
+	put_name(&o, "www.example.co.uk");
+	put_challenge(&o, "example.co.uk", PL_TXT, "_dnsauth.example.co.uk",
+	    "random");
+	assert_int_equal(pl_life_job(&job, &o, &err), PL_OK);
+	assert_int_equal(job.n, 1);
+	pl_job_clear(&job);
+	put_challenge(&o, "victim.co.uk", PL_TXT, "_dnsauth.victim.co.uk",
+	    "random");
+	assert_int_equal(pl_life_job(&job, &o, &err), PL_EINVAL);
+	assert_non_null(strstr(err.text, "no domain of the order"));
+	pl_order_clear(&o);
+	o = (struct pl_order){ .id = 19 };
+	put_challenge(&o, "example.com", PL_FILE,
+	    "/.well-known/pki-validation/A.txt", "x");
+	assert_int_equal(pl_life_job(&job, &o, &err), PL_EINVAL);
 	pl_order_clear(&o);
 }
 
