@@ -42,7 +42,8 @@ struct pl_route {
 };
 struct pl_verify_conf {
 	int64_t timeout_ms;
-	char **resolvers, **servers, **http_servers;	/* NULL-terminated or NULL */
+	/* NULL-terminated or NULL */
+	char **resolvers, **servers, **http_servers, **https_servers;
 	unsigned quorum;		/* 0: all */
 	bool site_local;
 	char *dnssec, *caa, *trust_anchor;
@@ -693,6 +694,9 @@ void pl_controller_drop(struct pl_call_set *set);
 enum pl_code pl_controller_call(struct pl_engine *e,
     const struct pl_controller *c, const char *path, json_t *request,
     json_t **answer, struct pl_err *err);
+/* The roots that its certificates may lead to: the system's and root-file. */
+enum pl_code pl_controller_trust(struct pl_trust **out,
+    const struct pl_controller *c, struct pl_err *err);
 
 /* report.c */
 enum pl_state pl_run_state(const struct pl_job_run *run);

@@ -371,6 +371,27 @@ check_method(struct pl_shop *w, const struct pl_order *o, enum pl_dcv *m,
 	return -1;
 }
 
+/* The store leaves out what it does not know without a word: is it so now? */
+static int
+keep_method(struct pl_shop *w, struct pl_order *o, enum pl_dcv m)
+{
+	struct pl_err err;
+	int status;
+
+	free(o->error);
+	o->error = NULL;
+	o->rechecked = 0;
+	pl_err_clear(&err);
+	if (pl_life_downgraded(o, &err) != PL_OK) {
+		o->error = pl_strdup(err.text);
+		status = save(w, o, "downgraded", err.text);
+		return status != -1 ? status : pl_cli_fail(w->cli, &err);
+	}
+	if (!pl_life_final(o->state))
+		o->step = PL_STEP_PUBLISH;
+	return save(w, o, "method", pl_dcv_name(m));
+}
+
 int
 pl_order_method(struct pl_shop *w)
 {
@@ -401,14 +422,8 @@ pl_order_method(struct pl_shop *w)
 	free(only);
 	if (status == -1)
 		status = refresh(w, &o);
-	if (status == -1) {
-		if (!pl_life_final(o.state))
-			o.step = PL_STEP_PUBLISH;
-		o.rechecked = 0;
-		free(o.error);
-		o.error = NULL;
-		status = save(w, &o, "method", pl_dcv_name(m));
-	}
+	if (status == -1)
+		status = keep_method(w, &o, m);
 	return end(w, &o, status);
 }
 

@@ -38,6 +38,7 @@ struct sync {
 	int64_t clock;		/* the store's, at the first page */
 	int64_t drawn;
 	char *first;		/* order that the last page began with */
+	struct pl_trust *trust;	/* opened with the first certificate */
 };
 /* One order on its way into the book. */
 struct item {
@@ -175,7 +176,8 @@ wants_certificate(struct sync *y, const struct item *it)
 	    it->o.state != PL_O_REVOKED && it->o.state != PL_O_EXPIRED &&
 	    it->o.state != PL_O_CANCELLED && it->o.state != PL_O_REISSUING))
 		return false;
-	if (it->o.serial == NULL)
+	/* Not every store tells the serial number of what is in force. */
+	if (it->o.serial == NULL && it->o.state != PL_O_ISSUED)
 		return false;
 	if (!it->have)
 		return true;
@@ -187,6 +189,10 @@ wants_certificate(struct sync *y, const struct item *it)
 	return !have;
 }
 
+/*
+ * One whose chain does not hold is not kept, and the order says why.  One
+ * that is not the certificate in force is kept as what it is.
+ */
 static void
 take_download(struct sync *y, struct item *it, const json_t *answer)
 {
@@ -203,14 +209,25 @@ take_download(struct sync *y, struct item *it, const json_t *answer)
 		now = it->o.not_after - 1000;
 	pl_buf_init(&pem, PL_LIM_BODY);
 	pl_life_pem(&pem, answer);
-	pl_life_cert(&it->cert, pem.data, pem.len, it->o.csr != NULL ?
-	    it->o.spki : NULL, server, now, &err);
+	if (pl_life_cert(&it->cert, pem.data, pem.len, it->o.csr != NULL ?
+	    it->o.spki : NULL, server, y->trust, now, &err) == PL_EREMOTE) {
+		y->errors++;
+		pl_book_cert_clear(&it->cert);
+		free(it->o.error);
+		it->o.error = pl_strdup(err.text);
+	}
 	pl_buf_clear(&pem);
 	if (it->cert.leaf == NULL)
 		return;
 	y->certificates++;
-	free(it->cert.serial);
-	it->cert.serial = pl_strdup(it->o.serial);
+	if (it->o.serial == NULL)
+		it->o.serial = pl_strdup(it->cert.serial);
+	if (pl_life_same_serial(it->o.serial, it->cert.serial)) {
+		free(it->cert.serial);
+		it->cert.serial = pl_strdup(it->o.serial);
+		free(it->o.error);
+		it->o.error = NULL;
+	}
 }
 
 static enum pl_code
@@ -229,11 +246,13 @@ ask_downloads(struct sync *y, struct item *it, size_t n, struct pl_err *err)
 		pl_json_sets(calls[m++].request, "TheSSLStoreOrderID",
 		    it[i].o.store_id);
 	}
-	if (m > 0)
+	if (m > 0 && y->trust == NULL)
+		code = pl_controller_trust(&y->trust, y->w->ctl, err);
+	if (m > 0 && code == PL_OK)
 		code = pl_controller_calls(y->w->s.engine, y->w->ctl, calls,
 		    m, PARALLEL, err);
 	for (size_t i = 0; i < m; i++) {
-		if (calls[i].err.code == PL_OK)
+		if (y->trust != NULL && calls[i].err.code == PL_OK)
 			take_download(y, &it[index[i]], calls[i].answer);
 		pl_store_call_clear(&calls[i]);
 	}
@@ -532,6 +551,7 @@ run_sync(struct pl_shop *w, bool full)
 		code = finish(&y, &err);
 	pl_book_unlock(w->book, PL_BOOK_SYNC);
 	free(y.first);
+	pl_trust_close(y.trust);
 	report(&y, code);
 	return code == PL_OK ? 0 : pl_cli_fail(w->cli, &err);
 }
@@ -591,5 +611,6 @@ pl_order_import(struct pl_shop *w)
 		if (one == pl_code_exit(PL_EAUTH))
 			break;
 	}
+	pl_trust_close(y.trust);
 	return status;
 }

@@ -91,6 +91,7 @@ const char *pl_cli_opt(const struct pl_cli *cli, const char *name);
 /* All its values in their order; gives the array (free), NULL-terminated. */
 const char **pl_cli_opts(const struct pl_cli *cli, const char *name,
     size_t *n);
+json_t *pl_cli_error(const struct pl_err *err);	/* {code, text, retry}; gives */
 /* Says an error on standard error (and as JSON where asked) and gives the
  * exit status of its code. */
 int pl_cli_fail(const struct pl_cli *cli, const struct pl_err *err);

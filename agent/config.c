@@ -34,6 +34,7 @@ static const struct pl_conf_spec verify_spec[] = {
 	{ .name = "resolvers", .type = PL_CONF_LIST },
 	{ .name = "servers", .type = PL_CONF_LIST },
 	{ .name = "http-servers", .type = PL_CONF_LIST },
+	{ .name = "https-servers", .type = PL_CONF_LIST },
 	{ .name = "quorum", .type = PL_CONF_STR },
 	{ .name = "site-local", .type = PL_CONF_BOOL },
 	{ .name = "dnssec", .type = PL_CONF_STR },
@@ -71,6 +72,7 @@ static const struct pl_option controller_options[] = {
 	{ .name = "renewal-window", .type = PL_OPT_INT, .fallback = "30",
 	    .min = 1, .max = 3650 },
 	{ .name = "ca-file", .type = PL_OPT_PATH },
+	{ .name = "root-file", .type = PL_OPT_PATH },
 	{ .name = "timeout", .type = PL_OPT_INT, .fallback = "60",
 	    .min = 1, .max = 600 },
 	{ .name = NULL }
@@ -736,6 +738,8 @@ load_verify(struct pl_verify_conf *verify, struct pl_faults *faults,
 	verify->servers = verify_addresses(faults, s, "servers", 53);
 	verify->http_servers = verify_addresses(faults, s, "http-servers",
 	    80);
+	verify->https_servers = verify_addresses(faults, s, "https-servers",
+	    443);
 	verify->site_local = section_bool(s, "site-local", false);
 	free(verify->dnssec);
 	free(verify->caa);
@@ -776,6 +780,7 @@ pl_config_free(struct pl_config *c)
 	list_free(c->verify.resolvers);
 	list_free(c->verify.servers);
 	list_free(c->verify.http_servers);
+	list_free(c->verify.https_servers);
 	free(c->verify.dnssec);
 	free(c->verify.caa);
 	free(c->verify.trust_anchor);

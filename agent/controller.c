@@ -610,3 +610,14 @@ pl_controller_call(struct pl_engine *e, const struct pl_controller *c,
 	pl_store_call_clear(&call);
 	return code;
 }
+
+enum pl_code
+pl_controller_trust(struct pl_trust **out, const struct pl_controller *c,
+    struct pl_err *err)
+{
+	if (pl_trust_open(out, pl_setting(&c->settings, "root-file"), err) ==
+	    PL_OK)
+		return PL_OK;
+	return pl_prefix(err, "controller %s: root-file",
+	    c->settings.account);
+}

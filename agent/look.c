@@ -159,6 +159,7 @@ start_checker(struct pl_engine *e)
 		.servers = or_conf(e->o.servers, v->servers),
 		.resolvers = or_conf(e->o.resolvers, v->resolvers),
 		.http_servers = or_conf(e->o.http_servers, v->http_servers),
+		.https_servers = (const char *const *)v->https_servers,
 		.quorum = v->quorum,
 		.site_local = v->site_local,
 		.dnssec = v->dnssec,
@@ -223,6 +224,7 @@ put_check(struct pl_buf *b, const struct pl_task *t, uint32_t id)
 		.account_uri = t->run->user->o.account_uri,
 		.methods = pl_caa_label(t->ch->method),
 		.wildcard = t->ch->wildcard,
+		.https = t->ch->https,
 	};
 
 	if (c.look == PL_LOOK_WHERE)

@@ -179,19 +179,26 @@ pl_cli_flush(int status)
 	return status == 0 ? 6 : status;
 }
 
+json_t *
+pl_cli_error(const struct pl_err *err)
+{
+	json_t *e = pl_json_object();
+
+	pl_json_sets(e, "code", pl_code_name(err->code));
+	pl_json_sets(e, "text", err->text);
+	pl_json_setb(e, "retry", pl_code_retry(err->code));
+	return e;
+}
+
 int
 pl_cli_fail(const struct pl_cli *cli, const struct pl_err *err)
 {
-	json_t *j, *e;
+	json_t *j;
 
 	fprintf(stderr, "placard: %s\n", err->text);
 	if (cli->json) {
 		j = pl_json_object();
-		e = pl_json_object();
-		pl_json_sets(e, "code", pl_code_name(err->code));
-		pl_json_sets(e, "text", err->text);
-		pl_json_setb(e, "retry", pl_code_retry(err->code));
-		pl_json_set(j, "error", e);
+		pl_json_set(j, "error", pl_cli_error(err));
 		pl_cli_print_json(j);
 	}
 	return pl_code_exit(err->code);

@@ -20,6 +20,7 @@
 #define LOST_MS 250
 #define DAY_MS (86400 * INT64_C(1000))
 #define LIST_SIZE 100
+#define LIST_PAGES 1000	/* of two days and more: a store that turns none */
 
 static bool
 is_reissue(const struct pl_order_run *r)
@@ -195,7 +196,7 @@ on_listed(struct pl_order_run *r)
 			return;
 		}
 	}
-	if (pl_json_count(list) >= LIST_SIZE) {
+	if (pl_json_count(list) >= LIST_SIZE && page < LIST_PAGES) {
 		struct pl_store_call *next = pl_alloc(sizeof(*next));
 
 		next->path = c->path;

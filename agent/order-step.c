@@ -4,7 +4,6 @@
 /* The steps from the challenges to the certificate in the book. */
 #include "order-run.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +238,23 @@ all_published(struct pl_order_run *r)
 	return all;
 }
 
+/* Is it a certificate of the key that was asked for last? */
+static bool
+of_this_key(const struct pl_order *o, const char *pem)
+{
+	struct pl_cert **certs;
+	size_t n;
+	bool same;
+
+	if (o->csr == NULL)
+		return true;
+	if (pl_certs_parse(&certs, &n, pem, strlen(pem), NULL) != PL_OK)
+		return false;
+	same = pl_certs_leaf(certs, n, o->spki) != NULL;
+	pl_certs_free(certs, n);
+	return same;
+}
+
 static bool
 have_certificate(struct pl_order_run *r)
 {
@@ -248,7 +264,7 @@ have_certificate(struct pl_order_run *r)
 	if (r->o.serial == NULL || pl_book_cert_get(r->all->opt.book, r->id,
 	    r->o.serial, &c, NULL) != PL_OK)
 		return false;
-	have = c.leaf != NULL;
+	have = c.leaf != NULL && of_this_key(&r->o, c.leaf);
 	pl_book_cert_clear(&c);
 	return have;
 }
@@ -322,23 +338,6 @@ pl_run_poll(struct pl_order_run *r)
 
 /* ---- fetch -------------------------------------------------------------------------- */
 
-/* The same number, however it is written. */
-static bool
-same_serial(const char *a, const char *b)
-{
-	for (; *a == '0' || *a == ':'; a++)
-		continue;
-	for (; *b == '0' || *b == ':'; b++)
-		continue;
-	for (; *a != '\0' && *b != '\0'; a++, b++) {
-		a += *a == ':';
-		b += *b == ':';
-		if (toupper((unsigned char)*a) != toupper((unsigned char)*b))
-			return false;
-	}
-	return *a == *b;
-}
-
 static void
 keep(struct pl_order_run *r, struct pl_book_cert *cert)
 {
@@ -348,7 +347,7 @@ keep(struct pl_order_run *r, struct pl_book_cert *cert)
 
 	pl_err_clear(&err);
 	/* The store's spelling is what the order goes by. */
-	if (r->o.serial != NULL && same_serial(r->o.serial, cert->serial)) {
+	if (r->o.serial != NULL && pl_life_same_serial(r->o.serial, cert->serial)) {
 		free(cert->serial);
 		cert->serial = pl_strdup(r->o.serial);
 	} else {
@@ -414,6 +413,7 @@ on_fetched(struct pl_order_run *r)
 {
 	struct pl_store_call *c = &r->calls[0];
 	struct pl_book_cert cert = { 0 };
+	struct pl_trust *trust;
 	struct pl_buf pem;
 	struct pl_err err = c->err;
 	bool some;
@@ -426,13 +426,18 @@ on_fetched(struct pl_order_run *r)
 		pl_run_trouble(r, &err);
 		return;
 	}
+	if (pl_controller_trust(&trust, r->ctl, &err) != PL_OK) {
+		pl_run_trouble(r, &err);
+		return;
+	}
 	pl_buf_init(&pem, PL_LIM_BODY);
 	some = pl_life_pem(&pem, c->answer) > 0;
 	pl_life_cert(&cert, pem.data, pem.len, r->o.csr != NULL ? r->o.spki :
-	    NULL, has_domains(&r->o), pl_wall_ms(), &err);
+	    NULL, has_domains(&r->o), trust, pl_wall_ms(), &err);
 	pl_buf_clear(&pem);
+	pl_trust_close(trust);
 	if (err.code == PL_OK && r->o.serial != NULL && r->tries <
-	    FETCH_TRIES && !same_serial(cert.serial, r->o.serial)) {
+	    FETCH_TRIES && !pl_life_same_serial(cert.serial, r->o.serial)) {
 		pl_fail(&err, PL_EABSENT, "the download still has the "
 		    "certificate %s", cert.serial);
 		some = false;

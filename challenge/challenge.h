@@ -45,6 +45,7 @@ struct pl_challenge {
 	char *account;		/* overrides routes, or NULL */
 	uint32_t ttl;		/* 0: the account's */
 	bool standing;		/* dns-persist-01: stays unless asked */
+	bool https;		/* FILE: the CA fetches it by https, not by http */
 };
 
 /* The members of a challenge as text, before any check; NULL: not given. */
@@ -237,6 +238,7 @@ struct pl_check {
 	/* For CAA; ca NULL: CAA is not judged (CHECK: only shown). */
 	const char *ca, *account_uri, *methods;	/* as in struct pl_caa_ask */
 	bool wildcard;
+	bool https;			/* FILE: by https, its certificate not judged, as CAs do */
 };
 
 /* What the verifier found out. */
@@ -263,6 +265,7 @@ struct pl_verify_settings {
 	const char *const *resolvers;	/* same, or "https://HOST/PATH" (RFC 8484); NULL: /etc/resolv.conf */
 	unsigned quorum;		/* 0: all */
 	const char *const *http_servers;	/* "ADDR[:PORT]" to fetch from instead of the name's addresses */
+	const char *const *https_servers;	/* same, by https; NULL: port 443 of http_servers */
 	bool site_local;		/* private and loopback targets of HTTP are allowed */
 	const char *dnssec, *caa;	/* "off", "warn", "require" */
 	const char *trust_anchor;	/* file, or NULL */

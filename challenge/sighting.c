@@ -113,6 +113,7 @@ pl_verify_settings_put(struct pl_buf *b, const struct pl_verify_settings *s)
 	put_list(b, s->servers);
 	put_list(b, s->resolvers);
 	put_list(b, s->http_servers);
+	put_list(b, s->https_servers);
 	pl_put_u32(b, s->quorum);
 	pl_put_u8(b, s->site_local);
 	pl_put_str(b, s->dnssec);
@@ -127,6 +128,7 @@ pl_verify_settings_get(struct pl_cursor *c, struct pl_verify_settings *s)
 	s->servers = get_list(c);
 	s->resolvers = get_list(c);
 	s->http_servers = get_list(c);
+	s->https_servers = get_list(c);
 	s->quorum = pl_get_u32(c);
 	s->site_local = pl_get_u8(c) != 0;
 	s->dnssec = pl_get_str(c);
@@ -150,6 +152,7 @@ pl_verify_settings_drop(struct pl_verify_settings *s)
 	drop_list(&s->servers);
 	drop_list(&s->resolvers);
 	drop_list(&s->http_servers);
+	drop_list(&s->https_servers);
 }
 
 /* ---- checks ---------------------------------------------------------------- */
@@ -169,6 +172,7 @@ pl_check_put(struct pl_buf *b, const struct pl_check *c)
 	pl_put_str(b, c->account_uri);
 	pl_put_str(b, c->methods);
 	pl_put_u8(b, c->wildcard);
+	pl_put_u8(b, c->https);
 }
 
 /* A value of an enumeration, checked. */
@@ -200,6 +204,7 @@ pl_check_get(struct pl_cursor *c, struct pl_check *out)
 	out->account_uri = pl_get_str(c);
 	out->methods = pl_get_str(c);
 	out->wildcard = pl_get_u8(c) != 0;
+	out->https = pl_get_u8(c) != 0;
 	if (out->record == NULL || out->domain == NULL ||
 	    out->timeout_ms < 0 || out->first_ms < 0)
 		c->bad = true;

@@ -3,7 +3,8 @@
 
 /*
  * A file: fetched as a CA fetches it, from every address of the domain, at
- * port 80, redirects followed by hand, its octets compared one by one.
+ * port 80 (443 where the CA was told https), redirects followed by hand, its
+ * octets compared one by one.
  */
 
 #include "verify.h"
@@ -38,6 +39,18 @@ struct site {
 };
 
 static void site_go(struct site *s);
+
+static const char *
+scheme_of(const struct check *c)
+{
+	return c->https ? "https" : "http";
+}
+
+static uint16_t
+usual_port(const struct check *c)
+{
+	return c->https ? 443 : 80;
+}
 
 /* ---- the fetching room ------------------------------------------------------ */
 
@@ -368,7 +381,7 @@ site_go(struct site *s)
 		site_go_away(s);
 		return;
 	}
-	if (port == 80)
+	if (port == usual_port(s->check))
 		port = s->port;
 	site_fetch(s, s->addr, port);
 }
@@ -380,7 +393,8 @@ site_start(struct site *s)
 	struct pl_err err;
 
 	pl_buf_init(&url, PL_LIM_LINE);
-	pl_buf_addf(&url, "http://%s%s", s->check->domain, s->check->record);
+	pl_buf_addf(&url, "%s://%s%s", scheme_of(s->check), s->check->domain,
+	    s->check->record);
 	pl_url_clear(&s->url);
 	s->redirects = 0;
 	s->away = false;
@@ -422,20 +436,24 @@ site_add(struct pl_verifier *v, struct check *c, const char *name,
 	c->nsite++;
 }
 
+/* By https, servers that were given for http are asked at the usual port. */
 static void
 sites_given(struct pl_verifier *v, struct check *c)
 {
+	bool own = c->https && v->https_server != NULL;
+	char *const *list = own ? v->https_server : v->http_server;
 	char host[256];
 	uint16_t port;
 	size_t n = 0;
 
-	while (v->http_server[n] != NULL && n < V_SERVERS)
+	while (list[n] != NULL && n < V_SERVERS)
 		n++;
 	c->site = pl_array(n, sizeof(*c->site));
 	for (size_t i = 0; i < n; i++)
-		if (pl_hostport_parse(host, sizeof(host), &port,
-		    v->http_server[i], 80, &c->err) == PL_OK)
-			site_add(v, c, v->http_server[i], host, port, true);
+		if (pl_hostport_parse(host, sizeof(host), &port, list[i],
+		    usual_port(c), &c->err) == PL_OK)
+			site_add(v, c, list[i], host, c->https && !own ?
+			    usual_port(c) : port, true);
 }
 
 static void
@@ -478,9 +496,11 @@ sites_find(struct pl_verifier *v, struct check *c)
 	}
 	c->site = pl_array(2 * (size_t)ADDRS, sizeof(*c->site));
 	for (size_t i = 0; i < six->n && i < ADDRS; i++)
-		site_add(v, c, c->domain, six->text[i], 80, false);
+		site_add(v, c, c->domain, six->text[i], usual_port(c),
+		    false);
 	for (size_t i = 0; i < four->n && i < ADDRS; i++)
-		site_add(v, c, c->domain, four->text[i], 80, false);
+		site_add(v, c, c->domain, four->text[i], usual_port(c),
+		    false);
 }
 
 void
@@ -489,7 +509,8 @@ http_look(struct pl_verifier *v, struct check *c)
 	if (c->look == PL_LOOK_WHERE)
 		return;
 	if (c->site == NULL) {
-		if (v->http_server != NULL)
+		if (v->http_server != NULL ||
+		    (c->https && v->https_server != NULL))
 			sites_given(v, c);
 		else
 			sites_find(v, c);
@@ -610,7 +631,8 @@ http_verdicts(const struct check *c, struct pl_sighting *s)
 
 	pl_buf_init(&b, PL_LIM_LINE);
 	if (c->url == NULL)
-		pl_buf_addf(&b, "http://%s%s", c->domain, c->record);
+		pl_buf_addf(&b, "%s://%s%s", scheme_of(c), c->domain,
+		    c->record);
 	s->record = pl_strdup(c->url != NULL ? c->url : b.data);
 	s->verdicts = pl_array(c->nsite + 1, sizeof(*s->verdicts));
 	for (size_t i = 0; i < c->nsite; i++) {
@@ -618,7 +640,7 @@ http_verdicts(const struct check *c, struct pl_sighting *s)
 		struct pl_verdict *w = &s->verdicts[s->n++];
 
 		pl_buf_reset(&b);
-		if (e->port == 80)
+		if (e->port == usual_port(c))
 			pl_buf_adds(&b, e->addr);
 		else
 			pl_buf_addf(&b, strchr(e->addr, ':') != NULL ?

@@ -309,8 +309,8 @@ sec_step(struct pl_verifier *v, struct check *c)
 		return true;
 	c->sec.ready = sec_want;
 	if (v->dnssec == POLICY_OFF || c->look == PL_LOOK_WHERE ||
-	    ((v->nserver > 0 || v->http_server != NULL) &&
-	    v->dnssec != POLICY_REQUIRE)) {
+	    ((v->nserver > 0 || v->http_server != NULL ||
+	    v->https_server != NULL) && v->dnssec != POLICY_REQUIRE)) {
 		c->sec_done = true;
 		return true;
 	}

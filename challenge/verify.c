@@ -442,6 +442,7 @@ pl_verifier_add(struct pl_verifier *v, const struct pl_check *in,
 	c->account_uri = pl_strdup(in->account_uri);
 	c->methods = pl_strdup(in->methods);
 	c->wildcard = in->wildcard;
+	c->https = in->https;
 	c->started = v->now;
 	c->told = v->now;
 	c->deadline = v->now + in->timeout_ms;
@@ -646,12 +647,35 @@ policy_of(enum policy *p, const char *word)
 	return true;
 }
 
+/* Gives; NULL for none. */
+static char **
+list_copy(const char *const *list)
+{
+	char **copy = NULL;
+	size_t n = 0;
+
+	while (list != NULL && list[n] != NULL)
+		n++;
+	if (n > 0)
+		copy = pl_array(n + 1, sizeof(*copy));
+	for (size_t i = 0; i < n; i++)
+		copy[i] = pl_strdup(list[i]);
+	return copy;
+}
+
+static void
+list_drop(char **list)
+{
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+		free(list[i]);
+	free(list);
+}
+
 static enum pl_code
 settings_take(struct pl_verifier *v, const struct pl_verify_settings *set,
     struct pl_err *err)
 {
 	enum pl_code code;
-	size_t n = 0;
 
 	code = peers_of(v, &v->server, &v->nserver, set->servers, "servers",
 	    err);
@@ -665,12 +689,8 @@ settings_take(struct pl_verifier *v, const struct pl_verify_settings *set,
 		    V_SERVERS);
 	if (v->nresolver == 0)
 		system_resolvers(v);
-	while (set->http_servers != NULL && set->http_servers[n] != NULL)
-		n++;
-	if (n > 0)
-		v->http_server = pl_array(n + 1, sizeof(*v->http_server));
-	for (size_t i = 0; i < n; i++)
-		v->http_server[i] = pl_strdup(set->http_servers[i]);
+	v->http_server = list_copy(set->http_servers);
+	v->https_server = list_copy(set->https_servers);
 	v->anchor = pl_strdup(set->trust_anchor);
 	v->quorum = set->quorum;
 	if (!policy_of(&v->dnssec, set->dnssec) ||
@@ -733,10 +753,8 @@ pl_verifier_free(struct pl_verifier *v)
 	policy_close(v);
 	while ((e = table_pop(&v->peers)) != NULL)
 		peer_free(v, v_of(e, struct peer, entry));
-	for (size_t i = 0; v->http_server != NULL &&
-	    v->http_server[i] != NULL; i++)
-		free(v->http_server[i]);
-	free(v->http_server);
+	list_drop(v->http_server);
+	list_drop(v->https_server);
 	free(v->anchor);
 	free(v->resolver);
 	free(v->server);

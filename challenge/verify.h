@@ -410,6 +410,7 @@ struct check {
 	char *url;		/* FILE: final */
 	char *ca, *account_uri, *methods;
 	bool wildcard;
+	bool https;		/* FILE: how it is fetched first */
 	struct want caa, sec;
 	bool caa_done, sec_done, forbidden;
 	bool ended;		/* the looks are: only policy is waited for */
@@ -438,7 +439,7 @@ struct pl_verifier {
 	struct peer **server;		/* given */
 	size_t nserver;
 	unsigned quorum;
-	char **http_server;
+	char **http_server, **https_server;
 	bool site_local;
 	size_t watched;			/* zones whose serials are watched */
 	struct pl_web *web;

@@ -165,7 +165,7 @@ struct pl_book_cert {
 	char *serial;
 	char *leaf, *chain, *root;	/* PEM; chain without leaf and root, "" if none */
 	char sha256[65];		/* of the leaf, hex */
-	bool trusted;			/* its root is in the system's store */
+	bool trusted;			/* its root is the system's, or in root-file */
 	int64_t not_before, not_after, stored;
 };
 void pl_book_cert_clear(struct pl_book_cert *c);
@@ -248,16 +248,18 @@ enum pl_code pl_life_downgraded(const struct pl_order *o,
     struct pl_err *err);
 /* Has an element of a list all that a status would tell? */
 bool pl_life_whole(const json_t *element);
+/* The same serial number, however it is written? */
+bool pl_life_same_serial(const char *a, const char *b);
 /* All PEM of a download, clean; gives how many certificates. */
 size_t pl_life_pem(struct pl_buf *out, const json_t *download);
 /*
  * Picks leaf and chain from the PEM of a download.  spki may be NULL (no
  * CSR of ours).  PL_EABSENT: no certificate in it, or none of this key (yet).
- * PL_EREMOTE: its chain does not verify.
+ * PL_EREMOTE: its chain does not verify; out then tells of it all the same.
  */
 enum pl_code pl_life_cert(struct pl_book_cert *out, const char *pem, size_t n,
-    const unsigned char *spki, bool server, int64_t now,
-    struct pl_err *err);
+    const unsigned char *spki, bool server, const struct pl_trust *trust,
+    int64_t now, struct pl_err *err);
 
 /* ---- requests: life-request.c ----------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 /* What answers of the store mean for an order in the book.  Pure. */
 #include "book.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -594,14 +595,16 @@ pl_life_whole(const json_t *element)
 	char *code = pl_store_text(element, "ProductCode");
 	char *major = pl_store_text(words, "MajorStatus");
 	char *minor = pl_store_text(words, "MinorStatus");
+	char *serial = pl_store_text(element, "SerialNumber");
 	enum pl_order_state state = pl_life_state(major, minor, false);
 	bool whole;
 
 	whole = code != NULL && major != NULL &&
 	    (pl_life_final(state) || pl_store_list(words,
 	    "DomainAuthVettingStatus") != NULL) &&
-	    (state != PL_O_ISSUED ||
-	    pl_store_date(element, "CertificateEndDate") != 0);
+	    (state != PL_O_ISSUED || (serial != NULL &&
+	    pl_store_date(element, "CertificateEndDate") != 0));
+	free(serial);
 	free(code);
 	free(major);
 	free(minor);
@@ -609,6 +612,22 @@ pl_life_whole(const json_t *element)
 }
 
 /* ---- certificates ------------------------------------------------------------- */
+
+bool
+pl_life_same_serial(const char *a, const char *b)
+{
+	for (; *a == '0' || *a == ':'; a++)
+		continue;
+	for (; *b == '0' || *b == ':'; b++)
+		continue;
+	for (; *a != '\0' && *b != '\0'; a++, b++) {
+		a += *a == ':';
+		b += *b == ':';
+		if (toupper((unsigned char)*a) != toupper((unsigned char)*b))
+			return false;
+	}
+	return *a == *b;
+}
 
 size_t
 pl_life_pem(struct pl_buf *out, const json_t *download)
@@ -657,7 +676,8 @@ keep_cert(struct pl_book_cert *out, const struct pl_cert *leaf,
 
 enum pl_code
 pl_life_cert(struct pl_book_cert *out, const char *pem, size_t n,
-    const unsigned char *spki, bool server, int64_t now, struct pl_err *err)
+    const unsigned char *spki, bool server, const struct pl_trust *trust,
+    int64_t now, struct pl_err *err)
 {
 	const struct pl_cert *chain[PL_CERTS_MOST], *leaf;
 	struct pl_cert **certs;
@@ -680,7 +700,7 @@ pl_life_cert(struct pl_book_cert *out, const char *pem, size_t n,
 	}
 	keep_cert(out, leaf, chain, pl_certs_chain(chain, certs, count,
 	    leaf));
-	code = pl_certs_verify(certs, count, leaf, NULL, server, now,
+	code = pl_certs_verify(certs, count, leaf, trust, server, now,
 	    &out->trusted, err);
 out:
 	pl_certs_free(certs, count);

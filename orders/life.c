@@ -137,13 +137,37 @@ domain_of(const struct pl_order_challenge *c)
 	return NULL;
 }
 
+/*
+ * Is the domain one of the order's, or does it belong together with one?  A
+ * CA may want a parent proven, or the name with www.; what a store says of
+ * anybody else's domain is not done.
+ */
+static bool
+is_ours(const struct pl_order *o, const char *domain)
+{
+	const char *own = pl_name_registrable(bare(domain)), *other;
+
+	for (size_t i = 0; i < o->nnames; i++) {
+		const char *name = bare(o->names[i].name);
+
+		other = pl_name_registrable(name);
+		if (strcmp(name, bare(domain)) == 0 || (own != NULL &&
+		    other != NULL && strcmp(own, other) == 0))
+			return true;
+	}
+	return false;
+}
+
 static enum pl_code
-make_challenge(struct pl_challenge *out, const struct pl_order_challenge *c,
-    struct pl_err *err)
+make_challenge(struct pl_challenge *out, const struct pl_order *o,
+    const struct pl_order_challenge *c, struct pl_err *err)
 {
 	struct pl_challenge_args a = { .domain = domain_of(c) };
 	enum pl_code code;
 
+	if (!is_ours(o, c->domain))
+		return pl_fail(err, PL_EINVAL, "%s: the store asks for a "
+		    "proof, but it is no domain of the order", c->domain);
 	if (a.domain == NULL)
 		return pl_fail(err, PL_EINVAL, "%s: the store asks for a "
 		    "record that is not the domain's: %s", c->domain,
@@ -159,6 +183,7 @@ make_challenge(struct pl_challenge *out, const struct pl_order_challenge *c,
 		a.value = c->value;
 	}
 	code = pl_challenge_make(out, &a, err);
+	out->https = code == PL_OK && c->method == PL_DCV_HTTPS_FILE;
 	if (code != PL_OK)
 		pl_prefix(err, "%s", c->domain);
 	return code;
@@ -199,7 +224,7 @@ pl_life_job(struct pl_job *job, const struct pl_order *o,
 
 		if (c->kind == PL_NOTHING || c->approved)
 			continue;
-		code = make_challenge(at, c, err);
+		code = make_challenge(at, o, c, err);
 		if (code == PL_OK && in_job(job, at))
 			pl_challenge_clear(at);
 		else if (code == PL_OK)

@@ -386,6 +386,10 @@ pl_certs_chain(const struct pl_cert **chain, struct pl_cert *const *certs,
 
 /* ---- trust -------------------------------------------------------------------------- */
 
+struct pl_trust {
+	X509_STORE *store;
+};
+
 /* The system's certificates; where they are is OpenSSL's to know, not the
  * environment's to say. */
 static void
@@ -396,15 +400,6 @@ trust_system(X509_STORE *store)
 	if (access(file, R_OK) == 0)
 		(void)X509_STORE_load_file(store, file);
 	(void)X509_STORE_load_path(store, X509_get_default_cert_dir());
-	ERR_clear_error();
-}
-
-static void
-trust_own(X509_STORE *store, struct pl_cert *const *certs, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (certs[i]->self_issued && certs[i]->ca)
-			(void)X509_STORE_add_cert(store, cert_of(certs[i]));
 	ERR_clear_error();
 }
 
@@ -450,35 +445,66 @@ is_unknown_root(int why)
 }
 
 enum pl_code
-pl_certs_verify(struct pl_cert *const *certs, size_t n,
-    const struct pl_cert *leaf, const char *ca_file, bool server,
-    int64_t now, bool *trusted, struct pl_err *err)
+pl_trust_open(struct pl_trust **out, const char *ca_file, struct pl_err *err)
 {
-	X509_STORE *store = X509_STORE_new();
+	struct pl_trust *t = pl_alloc(sizeof(*t));
 	enum pl_code code = PL_OK;
-	int why, depth = 0;
 
-	*trusted = false;
-	cert_need(store != NULL);
-	if (ca_file == NULL)
-		trust_system(store);
-	else if (X509_STORE_load_file(store, ca_file) != 1)
+	*out = NULL;
+	t->store = X509_STORE_new();
+	cert_need(t->store != NULL);
+	trust_system(t->store);
+	if (ca_file != NULL && X509_STORE_load_file(t->store, ca_file) != 1)
 		code = pl_fail(err, PL_EINVAL, "%s: cannot be used as "
 		    "certificates to trust", ca_file);
 	ERR_clear_error();
-	if (code == PL_OK) {
-		why = trust_try(store, certs, n, leaf, server, now, &depth);
-		*trusted = why == X509_V_OK;
-		if (is_unknown_root(why)) {
-			trust_own(store, certs, n);
-			why = trust_try(store, certs, n, leaf, server, now,
-			    &depth);
-		}
-		if (why != X509_V_OK)
-			code = pl_fail(err, PL_EREMOTE, "certificate chain: "
-			    "%s (at depth %d)",
-			    X509_verify_cert_error_string(why), depth);
-	}
-	X509_STORE_free(store);
+	if (code != PL_OK)
+		pl_trust_close(t);
+	else
+		*out = t;
 	return code;
+}
+
+void
+pl_trust_close(struct pl_trust *t)
+{
+	if (t == NULL)
+		return;
+	X509_STORE_free(t->store);
+	free(t);
+}
+
+/* To a root that the set brings along. */
+static int
+trust_own(struct pl_cert *const *certs, size_t n, const struct pl_cert *leaf,
+    bool server, int64_t now, int *depth)
+{
+	X509_STORE *store = X509_STORE_new();
+	int why;
+
+	cert_need(store != NULL);
+	for (size_t i = 0; i < n; i++)
+		if (certs[i]->self_issued && certs[i]->ca)
+			(void)X509_STORE_add_cert(store, cert_of(certs[i]));
+	ERR_clear_error();
+	why = trust_try(store, certs, n, leaf, server, now, depth);
+	X509_STORE_free(store);
+	return why;
+}
+
+enum pl_code
+pl_certs_verify(struct pl_cert *const *certs, size_t n,
+    const struct pl_cert *leaf, const struct pl_trust *trust, bool server,
+    int64_t now, bool *trusted, struct pl_err *err)
+{
+	int depth = 0, why = trust_try(trust->store, certs, n, leaf, server,
+	    now, &depth);
+
+	*trusted = why == X509_V_OK;
+	if (is_unknown_root(why))
+		why = trust_own(certs, n, leaf, server, now, &depth);
+	if (why == X509_V_OK)
+		return PL_OK;
+	return pl_fail(err, PL_EREMOTE, "certificate chain: %s (at depth %d)",
+	    X509_verify_cert_error_string(why), depth);
 }

@@ -107,14 +107,22 @@ const struct pl_cert *pl_certs_leaf(struct pl_cert *const *certs, size_t n,
 size_t pl_certs_chain(const struct pl_cert **chain,
     struct pl_cert *const *certs, size_t n, const struct pl_cert *leaf);
 /*
+ * Roots that are trusted: the system's, and those of ca_file (PEM; NULL:
+ * none).  Reading them takes a while: who verifies many chains keeps it.
+ * PL_EINVAL: ca_file cannot be used.
+ */
+struct pl_trust;
+enum pl_code pl_trust_open(struct pl_trust **out, const char *ca_file,
+    struct pl_err *err);
+void pl_trust_close(struct pl_trust *t);	/* NULL is allowed */
+/*
  * Verifies leaf at `now` (wall ms) for a TLS server (with `server`) over the
- * other certificates of the set to a self-issued root in the set, in
- * ca_file, or in the system's store.  *trusted tells which: true for
- * ca_file and the system's store.
+ * other certificates of the set to a trusted root, or to a self-issued one
+ * in the set.  *trusted tells which.
  * PL_EREMOTE says where the chain breaks.
  */
 enum pl_code pl_certs_verify(struct pl_cert *const *certs, size_t n,
-    const struct pl_cert *leaf, const char *ca_file, bool server,
+    const struct pl_cert *leaf, const struct pl_trust *trust, bool server,
     int64_t now, bool *trusted, struct pl_err *err);
 
 #endif

@@ -13,13 +13,15 @@ class Nginx(Service):
     """nginx; sites maps "ADDR:PORT" to a document root.
 
     With sites None there is one site on an address and port of its own,
-    with the document root "root" below the directory.
+    with the document root "root" below the directory.  With pem, a file
+    with certificate and key, all sites speak TLS.
     """
 
     name = "nginx"
 
-    def __init__(self, directory, sites=None, ns=None):
+    def __init__(self, directory, sites=None, ns=None, pem=None):
         super().__init__(directory, ns)
+        self.pem = pem
         if sites is None:
             address = own_address()
             sites = {f"{address}:{free_port(address, ns)}":
@@ -39,8 +41,10 @@ class Nginx(Service):
 
     def configuration(self):
         user = "user root;\n" if os.geteuid() == 0 else ""
+        tls = (f" ssl; ssl_certificate {self.pem}; ssl_certificate_key"
+               f" {self.pem}" if self.pem else "")
         servers = "".join(
-            f"  server {{ listen {where}; root {root}; access_log "
+            f"  server {{ listen {where}{tls}; root {root}; access_log "
             f"{self.path('access.log')}; }}\n"
             for where, root in self.sites.items())
         temporary = "".join(

@@ -100,6 +100,33 @@ def test_killed_while_pending(counter):
     resume(counter, args)
 
 
+def test_killed_while_cleaning(counter):
+    """The certificate is in the book, the record still in the zone."""
+    args = counter.new_args("positivessl", None, "dns", "--wait")
+    counter.faults({"action": "latency", "path": "/order/download",
+                    "seconds": 1})
+    proc = counter.popen("--json", *args)
+    lab.wait_for(lambda: counter.count("order/download") == 1, "download")
+    dns = [w for w in lab.workers_of(proc.pid)
+           if "placard-dns" in os.readlink("/proc/%d/exe" % w)]
+    assert dns
+    for one in dns:
+        os.kill(one, signal.SIGSTOP)
+    try:
+        lab.wait_for(lambda: counter.rows("SELECT step FROM orders") == [
+            (6,)], "cleaning")
+        os.kill(proc.pid, signal.SIGKILL)
+        proc.communicate()
+    finally:
+        for one in dns:
+            os.kill(one, signal.SIGCONT)
+    lab.wait_for(lambda: not [w for w in dns if lab.alive(w)],
+                 "workers to end", SLOW)
+    assert len(counter.rows("SELECT * FROM certificates")) == 1
+    counter.faults()
+    resume(counter, args)
+
+
 @pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
 def test_killed_at_the_book(counter, soak, call):
     """At writes of the book and the journal."""

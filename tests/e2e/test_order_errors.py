@@ -2,9 +2,11 @@
 # Copyright The placard authors
 """Orders: what goes wrong, and how it ends."""
 
+import json
+
 import pytest
 
-from lab_order import WHOLE, counter, order_world  # noqa: F401
+from lab_order import WHOLE, counter, order_world, public  # noqa: F401
 
 
 def text(done):
@@ -152,6 +154,50 @@ def test_silent_downgrade(counter):
     counter.all_good()
 
 
+def test_method_that_is_dropped(counter):
+    """The store says yes to a change and does not make it."""
+    order = counter.new("positivessl", None, "email", "--approver-email",
+                        "admin@example.com")
+    counter.faults({"action": "text", "path": "/order/changeapprovermethod",
+                    "effect": False, "text": '{"isError": false}'})
+    done = counter.json("order", "method", order["id"], "--dcv", "dns",
+                        "--wait")
+    assert done.status == 1, done
+    assert "dns was asked for, the store made it email" in text(done)
+    held = counter.order("show", order["id"])
+    assert "dns was asked for" in held["error"]["text"]
+    counter.faults()
+    done = counter.json("order", "method", order["id"], "--dcv", "dns",
+                        "--wait")
+    assert done.status == 0, done
+    assert done.objects[0]["state"] == "issued"
+    counter.all_good()
+
+
+@pytest.mark.parametrize("fault, code, retry, status", [
+    ({"action": "status", "code": 503, "times": 0}, "network", True, 6),
+    ({"action": "error", "text": "ErrorCode:-9008|Message:Token", "times": 0},
+     "auth", False, 4),
+    ({"action": "error", "text": "ErrorCode:-9042|Message:No way",
+      "times": 0}, "refused", False, 1)])
+def test_errors_as_json(counter, fault, code, retry, status):
+    """What went wrong while an order was driven stands in its object, with
+    the store's number and text."""
+    order = counter.new()
+    counter.faults(fault | {"path": "/order/status"})
+    done = counter.json("order", "refresh", order["id"])
+    assert done.status == status, done
+    error = done.objects[0]["error"]
+    assert error["code"] == code and error["retry"] is retry, error
+    assert error["text"].startswith("sslstore: status: ")
+    if "text" in fault:
+        number, words = fault["text"].removeprefix(
+            "ErrorCode:").split("|Message:")
+        assert error["text"] == "sslstore: status: %s: %s" % (number, words)
+        assert error["text"] in done.err
+    assert done.objects[0]["state"] == "pending"
+
+
 def test_csr_spelling(counter):
     """One retry in the other form, no third."""
     counter.control("behaviour", csr_refuse={"DIGICERT": ["pem"]})
@@ -242,6 +288,31 @@ def test_reissue_whose_answer_is_lost(counter):
     assert new["state"] == "issued"
     assert counter.count("order/reissue") == 1
     assert new["serial"] != order["serial"]
+    counter.all_good()
+
+
+def test_status_behind_its_reissue(counter):
+    """Issued, says the store, and still tells the old serial number: the
+    order does not come to rest with the certificate of the old key."""
+    old = counter.new("positivessl", None, "dns", "--wait")
+    number = old["id"]
+    counter.order("reissue", number, "--csr", counter.csr())
+    counter.control("approve", order=number)
+    late = counter.good("/order/status", {"TheSSLStoreOrderID": number})
+    assert late["OrderStatus"]["MinorStatus"] == "ISSUED"
+    assert late["SerialNumber"] != old["serial"]
+    counter.faults({"action": "text", "path": "/order/status", "times": 1,
+                    "text": json.dumps(late | {
+                        "SerialNumber": old["serial"]})})
+    done = counter.json("order", "refresh", number)
+    assert done.status == 6, done
+    order = done.objects[0]
+    assert (order["state"], order["step"]) == ("issued", "fetch")
+    order = counter.order("refresh", number)
+    assert order["serial"] == late["SerialNumber"]
+    assert order["step"] == "rest"
+    assert public(counter.leaf(number).public_key()) == \
+        counter.spki("www.example.com")
     counter.all_good()
 
 

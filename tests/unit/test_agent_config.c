@@ -153,7 +153,8 @@ every_setting(void **state)
 	    "route example.net { account = web }\n"
 	    "verify { timeout = 2m quorum = 2 site-local = yes dnssec = off\n"
 	    "  caa = require servers = { 192.0.2.1:5353, \"[::1]:53\", ::1 }\n"
-	    "  http-servers = 127.0.0.1:8080 trust-anchor = root.key }\n");
+	    "  http-servers = 127.0.0.1:8080 https-servers = 127.0.0.1:8443\n"
+	    "  trust-anchor = root.key }\n");
 	const struct pl_account *a = pl_config_account(c, "web");
 	size_t i;
 
@@ -182,6 +183,7 @@ every_setting(void **state)
 	assert_string_equal(c->verify.servers[2], "::1");
 	assert_null(c->verify.servers[3]);
 	assert_string_equal(c->verify.http_servers[0], "127.0.0.1:8080");
+	assert_string_equal(c->verify.https_servers[0], "127.0.0.1:8443");
 	assert_string_equal(c->verify.trust_anchor,
 	    below(state, "root.key"));
 	pl_config_free(c);

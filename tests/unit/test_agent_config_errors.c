@@ -244,6 +244,7 @@ verify(void **state)
 		    "\"ns.example\" is no address" },
 		{ "verify { resolvers = { 192.0.2.1:x } http-servers = a }",
 		    "1: resolvers: ", "1: http-servers: " },
+		{ "verify { https-servers = a }", "1: https-servers: " },
 		{ "verify { site-local = 1 }", "1: site-local: true or" },
 		{ "state-directory = \"\"", "1: state-directory: empty" },
 		{ "state-dir = x", "1: state-dir: unknown key; did you mean "

@@ -386,6 +386,43 @@ test_given(void **state)
 	lab_result_clear(&r);
 }
 
+/* What the CA will fetch by https is not looked for by http. */
+static void
+test_https(void **state)
+{
+	static const char *const plain[] = { "127.0.0.80:8080", NULL },
+	    *const dead[] = { "127.0.0.80:444", NULL };
+	struct pl_verify_settings set = { .resolvers = resolvers,
+		.site_local = true };
+	struct pl_check c = lab_check(PL_LOOK_ONCE, PL_FILE, ACME "tls",
+	    "half.test", "by tls");
+	struct lab_result r = { .finals = 0 };
+
+	if (*state == NULL)
+		skip();
+	c.https = true;
+	lab_look(&r, &set, &c);
+	assert_true(r.last[0].visible);
+	assert_string_equal(r.last[0].record, "https://half.test" ACME "tls");
+	assert_string_equal(lab_verdict(&r, "127.0.0.80")->address,
+	    "127.0.0.80");
+	/* The port of a server that was given for http is not its own. */
+	set.http_servers = plain;
+	lab_look(&r, &set, &c);
+	assert_true(r.last[0].visible);
+	set.https_servers = dead;
+	lab_look(&r, &set, &c);
+	assert_false(r.last[0].visible);
+	assert_string_equal(r.last[0].verdicts[0].address, "127.0.0.80:444");
+	set.http_servers = set.https_servers = NULL;
+	c.record = ACME "good";
+	c.value = "token.thumb";
+	c.value_len = strlen(c.value);
+	lab_look(&r, &set, &c);
+	assert_false(r.last[0].visible);
+	lab_result_clear(&r);
+}
+
 static void
 test_deadline(void **state)
 {
@@ -527,6 +564,7 @@ main(void)
 		cmocka_unit_test(test_redirects),
 		cmocka_unit_test(test_not_local),
 		cmocka_unit_test(test_given),
+		cmocka_unit_test(test_https),
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_doh),
 		cmocka_unit_test(test_many),

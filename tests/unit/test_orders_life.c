@@ -242,6 +242,14 @@ test_pair_and_vetting(void **state PL_UNUSED)
 /* ---- jobs ------------------------------------------------------------------------ */
 
 static void
+put_name(struct pl_order *o, const char *name)
+{
+	o->names = pl_grow(o->names, o->nnames + 1, sizeof(*o->names));
+	o->names[o->nnames++] = (struct pl_order_name){
+		.name = pl_strdup(name), .method = -1 };
+}
+
+static void
 put_challenge(struct pl_order *o, const char *domain, enum pl_kind kind,
     const char *record, const char *value)
 {
@@ -260,6 +268,8 @@ test_job(void **state PL_UNUSED)
 	struct pl_job job;
 	struct pl_err err;
 
+	put_name(&o, "*.example.com");
+	put_name(&o, "example.org");
 	put_challenge(&o, "*.example.com", PL_CNAME,
 	    "_33e7aef9afe28a34fe6c96ddedf3f267.example.com",
 	    "a.b.sectigo.com");
@@ -281,7 +291,12 @@ test_job(void **state PL_UNUSED)
 	assert_int_equal(job.n, 3);
 	assert_string_equal(job.challenges[0].domain, "example.com");
 	assert_int_equal(job.challenges[1].kind, PL_FILE);
+	assert_false(job.challenges[1].https);
 	assert_int_equal(job.challenges[2].method, PL_DNS_TXT_TOKEN);
+	pl_job_clear(&job);
+	o.challenges[2].method = PL_DCV_HTTPS_FILE;
+	assert_int_equal(pl_life_job(&job, &o, &err), PL_OK);
+	assert_true(job.challenges[1].https);
 	pl_job_clear(&job);
 	/* Nothing is published outside of the names of the order. */
 	put_challenge(&o, "www.example.com", PL_CNAME,
@@ -289,6 +304,23 @@ test_job(void **state PL_UNUSED)
 	    "a.b.sectigo.com");
 	assert_int_equal(pl_life_job(&job, &o, &err), PL_EINVAL);
 	assert_non_null(strstr(err.text, "not the domain's"));
+	pl_order_clear(&o);
+	o = (struct pl_order){ .id = 18 };
+	put_name(&o, "www.example.co.uk");
+	put_challenge(&o, "example.co.uk", PL_TXT, "_dnsauth.example.co.uk",
+	    "random");
+	assert_int_equal(pl_life_job(&job, &o, &err), PL_OK);
+	assert_int_equal(job.n, 1);
+	pl_job_clear(&job);
+	put_challenge(&o, "victim.co.uk", PL_TXT, "_dnsauth.victim.co.uk",
+	    "random");
+	assert_int_equal(pl_life_job(&job, &o, &err), PL_EINVAL);
+	assert_non_null(strstr(err.text, "no domain of the order"));
+	pl_order_clear(&o);
+	o = (struct pl_order){ .id = 19 };
+	put_challenge(&o, "example.com", PL_FILE,
+	    "/.well-known/pki-validation/A.txt", "x");
+	assert_int_equal(pl_life_job(&job, &o, &err), PL_EINVAL);
 	pl_order_clear(&o);
 }
 
@@ -439,6 +471,51 @@ test_marks(void **state PL_UNUSED)
 	assert_int_equal(pl_unique_check(u, &err), PL_OK);
 }
 
+/* May an element of a list stand for a status? */
+static void
+test_whole(void **state PL_UNUSED)
+{
+#define ELEMENT(code, major, more) "{\"ProductCode\":" code ",\"OrderStatus" \
+	"\":{\"MajorStatus\":\"" major "\"" more "}"
+#define DATES ",\"CertificateEndDate\":\"2030-01-01\"}"
+	static const struct {
+		const char *text;
+		bool whole;
+	} rows[] = {
+		{ ELEMENT("\"x\"", "Active", "") ",\"SerialNumber\":\"0A\""
+		    DATES, true },
+		{ ELEMENT("\"x\"", "Active", "") DATES, false },
+		{ ELEMENT("\"x\"", "Active", "") ",\"SerialNumber\":\"\""
+		    DATES, false },
+		{ ELEMENT("\"x\"", "Active", "") ",\"SerialNumber\":\"1\"}",
+		    false },
+		{ ELEMENT("null", "Cancelled", "") "}", false },
+		{ ELEMENT("\"x\"", "Cancelled", "") "}", true },
+		{ ELEMENT("\"x\"", "Pending", "") "}", false },
+		{ ELEMENT("\"x\"", "Pending", ",\"DomainAuthVettingStatus\""
+		    ":[]") "}", true },
+		{ "{}", false },
+	};
+
+	for (size_t i = 0; i < PL_NELEM(rows); i++) {
+		json_t *j = parsed(rows[i].text);
+
+		if (pl_life_whole(j) != rows[i].whole)
+			fail_msg("%s", rows[i].text);
+		pl_json_free(j);
+	}
+}
+
+static void
+test_serials(void **state PL_UNUSED)
+{
+	assert_true(pl_life_same_serial("00A1:b2", "a1B2"));
+	assert_true(pl_life_same_serial("0", "00"));
+	assert_false(pl_life_same_serial("A1B2", "A1B20"));
+	assert_false(pl_life_same_serial("A1B2", "A1B3"));
+	assert_false(pl_life_same_serial("", "1"));
+}
+
 int
 main(void)
 {
@@ -458,6 +535,8 @@ main(void)
 		cmocka_unit_test(test_reissued),
 		cmocka_unit_test(test_carry),
 		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_serials),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,14 +106,15 @@ parsed(const char *text)
 }
 
 static void
-breaks(const char *text, const char *ca_file, int64_t now, const char *say)
+breaks(const char *text, const struct pl_trust *trust, int64_t now,
+    const char *say)
 {
 	struct set s = parsed(text);
 	struct pl_err err;
 	bool trusted = true;
 
 	pl_err_clear(&err);
-	assert_int_equal(pl_certs_verify(s.list, s.n, s.list[0], ca_file,
+	assert_int_equal(pl_certs_verify(s.list, s.n, s.list[0], trust,
 	    true, now, &trusted, &err), PL_EREMOTE);
 	assert_false(trusted);
 	if (strstr(err.text, say) == NULL)
@@ -124,13 +125,26 @@ breaks(const char *text, const char *ca_file, int64_t now, const char *say)
 static void
 chains(void **state)
 {
+	struct pl_trust *system;
+	struct pl_err err;
+	struct set s = parsed(LEAF ISSUING ROOT);
+	bool trusted = true;
+
 	(void)state;
-	breaks(LEAF, NULL, NOW, "unable to get local issuer");
-	breaks(LEAF ROOT, NULL, NOW, "unable to get local issuer");
-	breaks(LEAF ISSUING, NULL, NOW, "unable to get");
-	breaks(LEAF ISSUING ROOT, NULL, LATER, "expired");
-	breaks(LEAF ISSUING ROOT, NULL, 0, "not yet valid");
-	breaks(GONE ISSUING ROOT, NULL, NOW, "expired");
+	assert_int_equal(pl_trust_open(&system, NULL, &err), PL_OK);
+	breaks(LEAF, system, NOW, "unable to get local issuer");
+	breaks(LEAF ROOT, system, NOW, "unable to get local issuer");
+	breaks(LEAF ISSUING, system, NOW, "unable to get");
+	breaks(LEAF ISSUING ROOT, system, LATER, "expired");
+	breaks(LEAF ISSUING ROOT, system, 0, "not yet valid");
+	breaks(GONE ISSUING ROOT, system, NOW, "expired");
+	/* A root that came with one chain is not trusted for the next. */
+	assert_int_equal(pl_certs_verify(s.list, s.n, s.list[0], system,
+	    true, NOW, &trusted, &err), PL_OK);
+	assert_false(trusted);
+	breaks(LEAF ISSUING, system, NOW, "unable to get");
+	pl_certs_free(s.list, s.n);
+	pl_trust_close(system);
 }
 
 static void
@@ -139,22 +153,25 @@ trust(void **state)
 	struct set s = parsed(LEAF ISSUING);
 	struct pl_err err;
 	bool trusted = false;
+	struct pl_trust *own;
 	char path[256];
 
 	snprintf(path, sizeof(path), "%s/ca.pem", (const char *)*state);
 	assert_int_equal(pl_file_write(path, ROOT, strlen(ROOT), 0600, &err),
 	    PL_OK);
-	if (pl_certs_verify(s.list, s.n, s.list[0], path, true, NOW, &trusted,
+	assert_int_equal(pl_trust_open(&own, path, &err), PL_OK);
+	if (pl_certs_verify(s.list, s.n, s.list[0], own, true, NOW, &trusted,
 	    &err) != PL_OK)
 		fail_msg("%s", err.text);
 	assert_true(trusted);
+	pl_trust_close(own);
 	assert_int_equal(pl_file_write(path, "none", 4, 0600, &err), PL_OK);
-	assert_int_equal(pl_certs_verify(s.list, s.n, s.list[0], path, true,
-	    NOW, &trusted, &err), PL_EINVAL);
-	assert_false(trusted);
+	assert_int_equal(pl_trust_open(&own, path, &err), PL_EINVAL);
+	assert_null(own);
+	assert_non_null(strstr(err.text, "ca.pem: cannot be used"));
 	unlink(path);
-	assert_int_equal(pl_certs_verify(s.list, s.n, s.list[0], path, true,
-	    NOW, &trusted, &err), PL_EINVAL);
+	assert_int_equal(pl_trust_open(&own, path, &err), PL_EINVAL);
+	assert_null(own);
 	pl_certs_free(s.list, s.n);
 }
 
