@@ -261,8 +261,8 @@ secure_get(struct pl_verifier *v, const char *name, unsigned type,
 	return NULL;
 }
 
-/* Says what one validation came to; true: it is signed. */
-static bool
+/* Says what is wrong with one name. */
+static void
 secure_say(struct pl_verifier *v, struct check *c, const char *name,
     const struct secure *s)
 {
@@ -289,7 +289,6 @@ secure_say(struct pl_verifier *v, struct check *c, const char *name,
 		    (long long)left);
 	}
 	pl_buf_clear(&b);
-	return s->state == PL_SEC_SECURE;
 }
 
 static void
@@ -298,18 +297,42 @@ sec_want(struct pl_verifier *v, struct want *w)
 	check_ripe(v, v_of(w, struct check, sec));
 }
 
+/* What the validations of one way come to. */
+struct chain {
+	unsigned n[PL_SEC_FAILED + 1];
+	const char *open;	/* the first zone without signatures */
+};
+
 static bool
 sec_name(struct pl_verifier *v, struct check *c, const char *name,
-    unsigned type, bool *secure)
+    unsigned type, struct chain *sum)
 {
 	struct secure *s = secure_get(v, name, type, &c->sec);
 
 	if (s == NULL || (s->state == PL_SEC_FAILED && !v->no_resolve &&
 	    try_again(v, c, v->dnssec)))
 		return false;
-	if (secure_say(v, c, name, s))
-		*secure = true;
+	secure_say(v, c, name, s);
+	sum->n[s->state]++;
+	if (s->state == PL_SEC_INSECURE && sum->open == NULL)
+		sum->open = name;
 	return true;
+}
+
+static void
+sec_say(struct check *c, const struct chain *sum)
+{
+	bool secure = sum->n[PL_SEC_SECURE] > 0;
+
+	if (sum->n[PL_SEC_BOGUS] + sum->n[PL_SEC_FAILED] > 0)
+		return;		/* said already */
+	if (secure && sum->open != NULL)
+		check_find(c, "dnssec", PL_MARK_INFO, "signed on the way, "
+		    "but %s is not", sum->open);
+	else
+		check_find(c, "dnssec", secure ? PL_MARK_GOOD : PL_MARK_INFO,
+		    "%s", secure ? "signed, and the chain of trust holds" :
+		    "not signed");
 }
 
 /*
@@ -323,7 +346,8 @@ sec_step(struct pl_verifier *v, struct check *c)
 	unsigned type = c->kind == PL_FILE ? PL_DNS_A :
 	    c->kind == PL_CNAME ? PL_DNS_CNAME : PL_DNS_TXT;
 	const char *record = c->kind == PL_FILE ? c->domain : c->record;
-	bool secure = false, whole = c->kind == PL_FILE;
+	bool whole = c->kind == PL_FILE;
+	struct chain sum = { .open = NULL };
 
 	if (c->sec_done)
 		return true;
@@ -339,18 +363,15 @@ sec_step(struct pl_verifier *v, struct check *c)
 
 		if (zone == NULL)
 			whole = true;
-		else if (!sec_name(v, c, zone, PL_DNS_SOA, &secure))
+		else if (!sec_name(v, c, zone, PL_DNS_SOA, &sum))
 			return false;
 	}
-	if ((secure || whole) && c->bogus == NULL &&
+	if ((sum.n[PL_SEC_SECURE] > 0 || whole) && c->bogus == NULL &&
 	    c->look != PL_LOOK_CHECK &&
-	    !sec_name(v, c, record, type, &secure))
+	    !sec_name(v, c, record, type, &sum))
 		return false;
 	c->sec_done = true;
-	if (c->bogus != NULL)
-		return true;
-	check_find(c, "dnssec", secure ? PL_MARK_GOOD : PL_MARK_INFO, "%s",
-	    secure ? "signed, and the chain of trust holds" : "not signed");
+	sec_say(c, &sum);
 	return true;
 }
 

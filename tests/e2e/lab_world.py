@@ -31,6 +31,7 @@ OLD = "127.0.0.33"      # knotd: lag.world as it was before
 LAME = "127.0.0.34"     # named: a zone that did not load
 SILENT = "127.0.0.35"
 ODD = "127.0.0.36"      # a liar with an rcode of its own
+SELF = "127.0.0.60"     # dcv.world is answered by whoever listens there
 WEB = "127.0.0.80"
 FAR = "2001:db8::53"    # no route leads there
 RESOLVER = "127.0.0.53"     # unbound, validates
@@ -88,7 +89,8 @@ def plain():
 # name: (text, signatures or None, delegation)
 LEAVES = {
     "good.world": (head() + BOTH + PROOF + f'_acme-challenge.www TXT "{VALUE}"'
-                   "\n_acme-challenge.loop CNAME "
+                   "\n_acme-challenge.self CNAME _acme-challenge.self.dcv."
+                   "world.\n_acme-challenge.loop CNAME "
                    f"_acme-challenge.loop.plain.world.\nwww A {WEB}\n",
                    GOOD, BOTH),
     "expired.world": (head() + FIRST + PROOF, PAST, FIRST),
@@ -378,7 +380,8 @@ class World:
         tld = (head() + "@ NS a\n" + f"a A {TLD}\n"
                '@ CAA 0 issue "tld-ca.example"\n'
                f"ns1.plain A {ONE}\nns1.plain AAAA {ONE6}\n"
-               f"ns2.plain A {TWO}\n")
+               f"ns2.plain A {TWO}\n"
+               f"dcv NS ns1.dcv\nns1.dcv A {SELF}\n")
         for zone, (text, when, cut) in LEAVES.items():
             tld += cut.replace("@", zone.split(".")[0])
             if when is None:

@@ -6,9 +6,11 @@ import os
 import re
 import time
 
+import dns.flags
 import pytest
 
 import lab
+import lab_responder as lr
 import lab_world as lw
 
 MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
@@ -192,6 +194,43 @@ def test_validator_comes_back(world, placard):
         world.resolver.start()
     done = placard.finish(proc)
     assert done.status == 0, done
+
+
+def test_signed_parent_of_the_responder(world, placard):
+    """An alias out of a signed zone, to one whose parent says "not signed"."""
+    zone = "dcv.world"
+    name = "_acme-challenge.self.good.world"
+    world.ns.add_address(lw.SELF)
+    placard.account("resp", "responder", zones=[zone],
+                    ns=[f"ns1.{zone} {lw.SELF}"], listen=[lw.SELF])
+    placard.route("world", "resp")
+    placard.verify |= {"dnssec": "require", "resolvers": [lw.RESOLVER]}
+    job = lab.job(lab.dns01("self.good.world", "one"),
+                  lab.dns01("*.self.good.world", "two"))
+    with lr.Responder(placard, [job]):
+        # A validator takes it, and takes it for what it is.
+        answer = world.ns.call(lw.ask, lw.RESOLVER, name, "TXT", 5)
+        assert answer.rcode() == 0 and not answer.flags & dns.flags.AD
+        texts = {t.to_text() for r in answer.answer if r.rdtype == 16
+                 for t in r}
+        assert texts == {f'"{lab.value(s)}"' for s in ("one", "two")}
+        for kind in ("CAA", "A", "DS", "DNSKEY"):
+            answer = world.ns.call(lw.ask, lw.RESOLVER,
+                                   f"_acme-challenge.self.{zone}", kind, 5)
+            assert answer.rcode() == 0 and not answer.answer, kind
+        done, found = findings(placard, "verify", "-m", "dns-01", "-d",
+                               "self.good.world", "--value",
+                               lab.value("one"))
+        assert done.status == 0, done
+        said(found, "info", "dnssec", f"signed on the way, but {zone} is not")
+        done, found = findings(placard, "check", "self.good.world")
+        assert done.status == 0, done
+        said(found, "info", "alias", f"leads to _acme-challenge.self.{zone}, "
+             f"in {zone}")
+    # The alias is there, the responder is not: at most a cache has it.
+    done, found = findings(placard, "verify", "-m", "dns-01", "-d",
+                           "self.good.world", "--value", lab.value("one"))
+    said(found, "warn", "resolvers", f"no server of {zone} can be reached")
 
 
 # ---- aliases --------------------------------------------------------------------
