@@ -410,6 +410,7 @@ hop_answer(struct pl_verifier *v, struct hop *h, size_t i, unsigned type,
 	} else if (j.cut[0] != '\0') {
 		hop_cut(v, h, s, j.cut, m);
 	} else {
+		s->nowhere = !j.exists;
 		seen_set(c, s, j.answer, j.note);
 		if (j.apex[0] != '\0')
 			hop_apex(v, h, i, &j);

@@ -151,6 +151,11 @@ judge_set(struct judged *j, const struct pl_dns_msg *m, const char *name,
 		else
 			others++;
 	}
+	/* Whoever resolves believes the rcode. */
+	if (j->answer == PL_ANS_PRESENT && !j->exists) {
+		note(j, PL_ANS_ABSENT, "NXDOMAIN, and yet the value with it");
+		return;
+	}
 	if (j->answer == PL_ANS_PRESENT) {
 		if (m->size > 4096)
 			note(j, PL_ANS_PRESENT, "answer of %zu octets", m->size);

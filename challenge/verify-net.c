@@ -270,6 +270,22 @@ usock_distrust(struct pl_verifier *v, struct usock *s)
 			query_to_tcp(v, s->q[i]);
 }
 
+/* The answer to q but for the case of letters, which some servers and
+ * middleboxes do not keep. */
+static bool
+other_case(const struct query *q, const unsigned char *p, size_t n)
+{
+	unsigned char copy[512];
+	size_t len = n < sizeof(copy) ? n : sizeof(copy);
+
+	memcpy(copy, p, len);
+	for (size_t i = 12; i < len && i < q->len; i++)
+		if (((copy[i] ^ q->pkt[i]) & ~0x20) == 0 &&
+		    (copy[i] | 0x20) >= 'a' && (copy[i] | 0x20) <= 'z')
+			copy[i] = q->pkt[i];
+	return pl_dns_matches(q->pkt, q->len, copy, len);
+}
+
 static void
 usock_datagram(struct pl_verifier *v, struct usock *s,
     const unsigned char *p, size_t n)
@@ -277,12 +293,18 @@ usock_datagram(struct pl_verifier *v, struct usock *s,
 	for (unsigned i = 0; i < V_SLOTS && n >= 12; i++) {
 		struct query *q = s->q[i];
 
-		if (q == NULL || memcmp(q->pkt, p, 2) != 0 ||
-		    !pl_dns_matches(q->pkt, q->len, p, n))
+		if (q == NULL || memcmp(q->pkt, p, 2) != 0)
 			continue;
-		s->wrong = 0;
-		query_answer(v, q, p, n, false);
-		return;
+		if (pl_dns_matches(q->pkt, q->len, p, n)) {
+			s->wrong = 0;
+			query_answer(v, q, p, n, false);
+			return;
+		}
+		/* Forged or not: TCP tells, without another second lost. */
+		if (other_case(q, p, n)) {
+			query_to_tcp(v, q);
+			return;
+		}
 	}
 	if (++s->wrong >= WRONG_MAX)
 		usock_distrust(v, s);
@@ -432,7 +454,7 @@ query_build(struct query *q, bool tcp)
 		flags |= PL_DNS_NOEDNS;
 		q->noedns = true;
 	}
-	if (!tcp && !q->peer->plain)
+	if (!tcp)
 		flags |= PL_DNS_0X20;
 	free(q->pkt);
 	q->pkt = pl_alloc(512);

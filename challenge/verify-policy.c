@@ -17,19 +17,33 @@
 #define ANCHOR		"/usr/share/dns/root.key"
 #define SECURE_MS	10000	/* one validation */
 #define SECURE_KEEP	60000
+#define SECURE_FAILED	1000
 #define SOON_S		3600	/* a signature that ends within this is told */
 #define NS_SEEN		32
+#define PARENTS		4	/* servers of the parent that are asked */
 
 /* Something that stands in the way, if the settings say so. */
 static void
-forbid(struct check *c, enum policy p, const char *topic, const char *text)
+forbid(struct check *c, enum policy p, enum pl_code code, const char *topic,
+    const char *text)
 {
 	check_find(c, topic, p == POLICY_REQUIRE ? PL_MARK_BAD : PL_MARK_WARN,
 	    "%s", text);
 	if (p != POLICY_REQUIRE)
 		return;
 	c->forbidden = true;
-	pl_fail(&c->err, PL_EREMOTE, "%s: %s: %s", c->domain, topic, text);
+	pl_fail(&c->err, code, "%s: %s: %s", c->domain, topic, text);
+}
+
+/* What could not be looked up where it must be: as long as there is time, it
+ * may still be.  True: later. */
+static bool
+try_again(struct pl_verifier *v, struct check *c, enum policy p)
+{
+	if (p != POLICY_REQUIRE || c->look != PL_LOOK_UNTIL || c->late)
+		return false;
+	check_plan(v, c);
+	return true;
 }
 
 /* ---- CAA -------------------------------------------------------------------- */
@@ -84,10 +98,13 @@ caa_step(struct pl_verifier *v, struct check *c)
 	c->caa.ready = caa_want;
 	pl_buf_init(&text, PL_LIM_LINE);
 	end = pl_caa_climb(&ask, caa_lookup, &ctx, &text);
+	if (end == PL_CAA_FAILED && try_again(v, c, v->caa))
+		end = PL_CAA_WAIT;
 	if (end != PL_CAA_WAIT) {
 		c->caa_done = true;
 		if (end != PL_CAA_ALLOWED)
-			forbid(c, v->caa, "caa", text.data);
+			forbid(c, v->caa, end == PL_CAA_FAILED ? PL_ENET :
+			    PL_EREMOTE, "caa", text.data);
 		else
 			check_find(c, "caa", c->ca != NULL ? PL_MARK_GOOD :
 			    PL_MARK_INFO, "%s", text.data);
@@ -168,7 +185,8 @@ secure_end(struct secure *s, enum pl_secure state, const char *why)
 	s->done = true;
 	s->state = state;
 	s->why = pl_strdup(why);
-	s->expires = v->now + SECURE_KEEP;
+	s->expires = v->now + (state == PL_SEC_FAILED ? SECURE_FAILED :
+	    SECURE_KEEP);
 	wants_wake(v, &s->wants);
 }
 
@@ -243,8 +261,8 @@ secure_get(struct pl_verifier *v, const char *name, unsigned type,
 	return NULL;
 }
 
-/* Says what one validation came to; true: it is signed. */
-static bool
+/* Says what is wrong with one name. */
+static void
 secure_say(struct pl_verifier *v, struct check *c, const char *name,
     const struct secure *s)
 {
@@ -258,11 +276,12 @@ secure_say(struct pl_verifier *v, struct check *c, const char *name,
 		    s->why != NULL ? s->why : "no reason given");
 		free(c->bogus);
 		c->bogus = pl_strdup(name);
-		forbid(c, v->dnssec, "dnssec", b.data);
+		forbid(c, v->dnssec, PL_EREMOTE, "dnssec", b.data);
 	} else if (s->state == PL_SEC_FAILED) {
 		pl_buf_addf(&b, "%s could not be validated: %.600s", name,
 		    s->why != NULL ? s->why : "no reason given");
-		forbid(c, v->dnssec, "dnssec", b.data);
+		forbid(c, v->dnssec, v->no_resolve ? PL_EREMOTE : PL_ENET,
+		    "dnssec", b.data);
 	} else if (s->state == PL_SEC_SECURE && s->signed_until != 0 &&
 	    left < (soon > SOON_S ? soon : SOON_S)) {
 		check_find(c, "dnssec", PL_MARK_WARN,
@@ -270,7 +289,6 @@ secure_say(struct pl_verifier *v, struct check *c, const char *name,
 		    (long long)left);
 	}
 	pl_buf_clear(&b);
-	return s->state == PL_SEC_SECURE;
 }
 
 static void
@@ -279,17 +297,42 @@ sec_want(struct pl_verifier *v, struct want *w)
 	check_ripe(v, v_of(w, struct check, sec));
 }
 
+/* What the validations of one way come to. */
+struct chain {
+	unsigned n[PL_SEC_FAILED + 1];
+	const char *open;	/* the first zone without signatures */
+};
+
 static bool
 sec_name(struct pl_verifier *v, struct check *c, const char *name,
-    unsigned type, bool *secure)
+    unsigned type, struct chain *sum)
 {
 	struct secure *s = secure_get(v, name, type, &c->sec);
 
-	if (s == NULL)
+	if (s == NULL || (s->state == PL_SEC_FAILED && !v->no_resolve &&
+	    try_again(v, c, v->dnssec)))
 		return false;
-	if (secure_say(v, c, name, s))
-		*secure = true;
+	secure_say(v, c, name, s);
+	sum->n[s->state]++;
+	if (s->state == PL_SEC_INSECURE && sum->open == NULL)
+		sum->open = name;
 	return true;
+}
+
+static void
+sec_say(struct check *c, const struct chain *sum)
+{
+	bool secure = sum->n[PL_SEC_SECURE] > 0;
+
+	if (sum->n[PL_SEC_BOGUS] + sum->n[PL_SEC_FAILED] > 0)
+		return;		/* said already */
+	if (secure && sum->open != NULL)
+		check_find(c, "dnssec", PL_MARK_INFO, "signed on the way, "
+		    "but %s is not", sum->open);
+	else
+		check_find(c, "dnssec", secure ? PL_MARK_GOOD : PL_MARK_INFO,
+		    "%s", secure ? "signed, and the chain of trust holds" :
+		    "not signed");
 }
 
 /*
@@ -303,7 +346,8 @@ sec_step(struct pl_verifier *v, struct check *c)
 	unsigned type = c->kind == PL_FILE ? PL_DNS_A :
 	    c->kind == PL_CNAME ? PL_DNS_CNAME : PL_DNS_TXT;
 	const char *record = c->kind == PL_FILE ? c->domain : c->record;
-	bool secure = false, whole = c->kind == PL_FILE;
+	bool whole = c->kind == PL_FILE;
+	struct chain sum = { .open = NULL };
 
 	if (c->sec_done)
 		return true;
@@ -319,18 +363,15 @@ sec_step(struct pl_verifier *v, struct check *c)
 
 		if (zone == NULL)
 			whole = true;
-		else if (!sec_name(v, c, zone, PL_DNS_SOA, &secure))
+		else if (!sec_name(v, c, zone, PL_DNS_SOA, &sum))
 			return false;
 	}
-	if ((secure || whole) && c->bogus == NULL &&
+	if ((sum.n[PL_SEC_SECURE] > 0 || whole) && c->bogus == NULL &&
 	    c->look != PL_LOOK_CHECK &&
-	    !sec_name(v, c, record, type, &secure))
+	    !sec_name(v, c, record, type, &sum))
 		return false;
 	c->sec_done = true;
-	if (c->bogus != NULL)
-		return true;
-	check_find(c, "dnssec", secure ? PL_MARK_GOOD : PL_MARK_INFO, "%s",
-	    secure ? "signed, and the chain of trust holds" : "not signed");
+	sec_say(c, &sum);
 	return true;
 }
 
@@ -361,6 +402,9 @@ cut_take(struct cutview *w, int side, const struct reply *r)
 		qsort(w->ns[side], w->n[side], sizeof(**w->ns), name_cmp);
 }
 
+static void cut_ask_up(struct pl_verifier *v, struct cutview *w);
+
+/* One that does not answer for the parent is not the parent. */
 static void
 cut_up(struct pl_verifier *v, struct query *q, const struct reply *r)
 {
@@ -368,7 +412,19 @@ cut_up(struct pl_verifier *v, struct query *q, const struct reply *r)
 
 	w->up = NULL;
 	cut_take(w, 0, r);
+	if (w->n[0] == 0 && w->tried < w->zone->n && w->tried < PARENTS) {
+		w->told[0] = false;
+		cut_ask_up(v, w);
+	}
 	check_ripe(v, w->check);
+}
+
+static void
+cut_ask_up(struct pl_verifier *v, struct cutview *w)
+{
+	w->up = query_ask(v, w->zone->s[w->tried++].peer, w->name, PL_DNS_NS,
+	    0, cut_up, w);
+	w->up->quick = true;
 }
 
 static void
@@ -439,8 +495,7 @@ cut_ask(struct pl_verifier *v, struct check *c, const struct hop *h)
 	for (size_t i = 0; i < h->zone->n; i++)
 		if (h->seen != NULL && h->seen[i].answer == PL_ANS_PRESENT)
 			at = i;
-	w->up = query_ask(v, w->zone->s[0].peer, w->name, PL_DNS_NS, 0,
-	    cut_up, w);
+	cut_ask_up(v, w);
 	w->down = query_ask(v, h->zone->s[at].peer, w->name, PL_DNS_NS, 0,
 	    cut_down, w);
 }

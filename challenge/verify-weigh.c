@@ -146,10 +146,26 @@ hop_compare(struct pl_verifier *v, struct hop *h, const struct tally *t)
 	return false;
 }
 
+/* Do all servers say that there is no such name? */
+static bool
+hop_nowhere(const struct hop *h)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; h->seen != NULL && i < h->zone->n; i++)
+		if (h->seen[i].answer == PL_ANS_ABSENT) {
+			if (!h->seen[i].nowhere)
+				return false;
+			n++;
+		}
+	return n > 0;
+}
+
 /* Says who does not have it. */
 static void
 dns_complain(const struct check *c, struct pl_err *err)
 {
+	const struct hop *last = c->nhops > 1 ? c->hop[c->nhops - 1] : NULL;
 	struct pl_sighting s = { .id = c->id };
 	struct pl_buf b;
 	size_t bad = 0;
@@ -172,7 +188,14 @@ dns_complain(const struct check *c, struct pl_err *err)
 	}
 	if (bad > 3)
 		pl_buf_addf(&b, " and %zu more", bad - 3);
-	pl_fail(err, PL_EABSENT, "%s: not visible:%s", s.record, b.data);
+	if (last != NULL)
+		pl_fail(err, PL_EABSENT, "%s: %s %s: not visible:%s",
+		    c->record, hop_nowhere(last) ? "dead end: its alias leads "
+		    "to a name that does not exist," : "its alias leads to",
+		    last->name, b.data);
+	else
+		pl_fail(err, PL_EABSENT, "%s: not visible:%s", s.record,
+		    b.data);
 	pl_buf_clear(&b);
 	pl_sighting_clear(&s);
 }
@@ -254,12 +277,28 @@ dns_size(struct check *c)
 		    c->size);
 }
 
+/* The way that a CA goes. */
+static void
+dns_way(struct check *c)
+{
+	for (unsigned i = 0; i + 1 < c->nhops; i++) {
+		const struct hop *h = c->hop[i];
+		const char *zone = hop_zone(c->hop[i + 1]);
+
+		check_find(c, "alias", PL_MARK_INFO, "%s leads to %s%s%s",
+		    h->name, c->hop[i + 1]->name, zone != NULL ? ", in " : "",
+		    zone != NULL ? zone : "");
+	}
+}
+
 /* It is visible, or all is said of it: what else would a CA look at? */
 static void
 dns_end(struct pl_verifier *v, struct check *c)
 {
 	if (!policy_weigh(v, c))
 		return;
+	if (c->look == PL_LOOK_CHECK)
+		dns_way(c);
 	dns_size(c);
 	if (c->forbidden)
 		check_end(v, c, false, c->err.code);
@@ -324,6 +363,11 @@ verdict_add(struct pl_sighting *s, const struct hop *h, size_t i, bool last)
 
 	if (!last && a == PL_ANS_PRESENT)
 		return s->n;
+	/* Nobody waited for it, or all have waited long enough. */
+	if (a == PL_ANS_NONE && h->check->fatal)
+		return s->n;
+	if (a == PL_ANS_NONE && h->check->late)
+		a = PL_ANS_TIMEOUT;
 	if (a == PL_ANS_ABSENT && zone_behind(h->zone, i))
 		a = PL_ANS_STALE;
 	w->server = pl_strdup(h->zone->s[i].name);

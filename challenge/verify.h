@@ -132,7 +132,6 @@ struct peer {
 	int64_t rest;
 	int64_t heard;		/* us, last answer */
 	bool noedns;		/* FORMERR to EDNS, an answer without */
-	bool plain;		/* does not keep the case of letters */
 	uint32_t srtt_us;
 };
 
@@ -326,6 +325,7 @@ struct seen {			/* what one server has said */
 	uint8_t answer;
 	bool asked;		/* WHERE: has had its turn */
 	bool cname;		/* SERVFAIL: asked whether it is an alias */
+	bool nowhere;		/* the name does not exist there */
 };
 struct hop {
 	LIST_ENTRY(hop) link;	/* in its zone */
@@ -375,6 +375,7 @@ struct cutview {
 	char **ns[2];		/* as the parent, as the zone has them */
 	size_t n[2];
 	bool told[2];
+	size_t tried;		/* servers of the parent that were asked */
 	struct check *check;
 };
 

@@ -22,6 +22,9 @@
 #define ACCEPTS 32		/* of one turn */
 #define STREAMS_DNS 256u
 #define STREAMS_HTTP 64u
+#define CLIENT_DNS 64u		/* of one address (IPv6: /64) */
+#define CLIENT_HTTP 32u
+#define TURNS 8			/* takes of one turn, while they are written */
 #define DNS_IDLE_MS 10000
 #define HTTP_MS 5000		/* for the whole of a request */
 #define LINGER_MS 1000
@@ -48,6 +51,8 @@ struct stream {
 	bool ending;		/* the answer is whole: close behind it */
 	bool lingering;		/* closed by us, waits for the other side */
 	bool writing;		/* epoll waits until it can be written */
+	bool more;		/* questions lie here that had no room yet */
+	unsigned char client[8];
 	size_t sent;		/* octets of out */
 	int64_t until;		/* mono ms */
 	struct pl_buf in, out;
@@ -287,19 +292,56 @@ stream_free(struct pl_net *n, struct stream *s)
 	free(s);
 }
 
+/* Who it is: an IPv4 address, or the network of an IPv6 one. */
 static void
-stream_new(struct pl_net *n, int fd, bool http)
+client_of(unsigned char client[8], const struct sockaddr_storage *sa)
 {
-	struct stream *s, *last;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
 
-	if (n->count[http] >= (http ? STREAMS_HTTP : STREAMS_DNS)) {
-		for (last = n->streams[http]; last->next != NULL;)
-			last = last->next;
-		stream_free(n, last);
+	memset(client, 0, 8);
+	if (sa->ss_family == AF_INET6) {
+		memcpy(&in6, sa, sizeof(in6));
+		memcpy(client, &in6.sin6_addr, 8);
+	} else if (sa->ss_family == AF_INET) {
+		memcpy(&in, sa, sizeof(in));
+		memcpy(client, &in.sin_addr, 4);
 	}
+}
+
+/* One client's streams make room for each other, before those of all do. */
+static void
+stream_room(struct pl_net *n, bool http, const unsigned char client[8])
+{
+	struct stream *own = NULL, *last = NULL;
+	unsigned count = 0;
+
+	for (struct stream *s = n->streams[http]; s != NULL; s = s->next) {
+		last = s;
+		if (memcmp(s->client, client, sizeof(s->client)) == 0) {
+			own = s;
+			count++;
+		}
+	}
+	if (count >= (http ? CLIENT_HTTP : CLIENT_DNS))
+		stream_free(n, own);
+	else if (n->count[http] >= (http ? STREAMS_HTTP : STREAMS_DNS))
+		stream_free(n, last);
+}
+
+static void
+stream_new(struct pl_net *n, int fd, bool http,
+    const struct sockaddr_storage *sa)
+{
+	unsigned char client[8];
+	struct stream *s;
+
+	client_of(client, sa);
+	stream_room(n, http, client);
 	s = pl_alloc(sizeof(*s));
 	s->src = (struct source){ s, fd };
 	s->http = http;
+	memcpy(s->client, client, sizeof(client));
 	s->until = pl_mono_ms() + (http ? HTTP_MS : DNS_IDLE_MS);
 	pl_buf_init(&s->in, http ? HTTP_REQUEST_MOST * 2 : IN_MOST * 2);
 	pl_buf_init(&s->out, http ? PL_LIM_FILE + PL_LIM_LINE :
@@ -317,15 +359,19 @@ stream_new(struct pl_net *n, int fd, bool http)
 static void
 port_accept(struct pl_net *n, struct port *p)
 {
+	struct sockaddr_storage sa;
+	socklen_t len;
 	int fd;
 
 	for (int i = 0; i < ACCEPTS; i++) {
-		fd = accept4(p->src.fd, NULL, NULL, SOCK_CLOEXEC |
-		    SOCK_NONBLOCK);
+		len = sizeof(sa);
+		memset(&sa, 0, sizeof(sa));
+		fd = accept4(p->src.fd, (struct sockaddr *)&sa, &len,
+		    SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd == -1)
 			return;
 		set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-		stream_new(n, fd, p->kind == LISTEN_HTTP);
+		stream_new(n, fd, p->kind == LISTEN_HTTP, &sa);
 	}
 }
 
@@ -399,6 +445,22 @@ stream_take(struct pl_net *n, struct stream *s)
 	return !s->out.failed;
 }
 
+/* Answers as long as all that is answered can be written at once. */
+static bool
+stream_work(struct pl_net *n, struct stream *s)
+{
+	for (unsigned i = 0; i < TURNS; i++) {
+		size_t had = s->in.len;
+
+		if (!stream_take(n, s) || !stream_write(s))
+			return false;
+		s->more = s->in.len > 0 && s->in.len < had;
+		if (s->out.len > 0 || !s->more)
+			break;
+	}
+	return true;
+}
+
 /* Closes our side; what still comes is read away for a moment, lest a reset
  * overtake the answer.  False where there is nothing to wait for. */
 static bool
@@ -415,13 +477,9 @@ stream_serve(struct pl_net *n, struct stream *s)
 	bool end, alive, wait;
 
 	alive = stream_read(s, &end);
-	if (alive && !s->lingering) {
-		alive = stream_take(n, s) && stream_write(s);
-		/* Answers that had no room are made now. */
-		if (alive && s->out.len == 0 && s->in.len > 0)
-			alive = stream_take(n, s) && stream_write(s);
-	}
-	if (!alive || (end && s->out.len == 0)) {
+	if (alive && !s->lingering)
+		alive = stream_work(n, s);
+	if (!alive || (end && s->out.len == 0 && !s->more)) {
 		stream_free(n, s);
 		return;
 	}
@@ -430,7 +488,7 @@ stream_serve(struct pl_net *n, struct stream *s)
 		stream_free(n, s);
 		return;
 	}
-	wait = s->out.len > 0;
+	wait = s->out.len > 0 || (s->more && !s->ending);
 	if (end || wait != s->writing)
 		watch(n, &s->src, wait ? EPOLLOUT :
 		    EPOLLIN | EPOLLRDHUP, true);

@@ -410,7 +410,11 @@ fetch_options(struct pl_fetch *f, const struct pl_get *g)
 	OPT(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	OPT(CURLOPT_NOSIGNAL, 1L);
 	OPT(CURLOPT_PATH_AS_IS, 1L);
-	OPT(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	/* A CA fetches by 1.1; many resolvers speak 2 only (RFC 8484 section
+	 * 5.2), and take all questions on one connection then. */
+	OPT(CURLOPT_HTTP_VERSION, f->post != NULL ?
+	    (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+	OPT(CURLOPT_PIPEWAIT, f->post != NULL ? 1L : 0L);
 	OPT(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	OPT(CURLOPT_TIMEOUT_MS, (long)g->timeout_ms);
 	OPT(CURLOPT_USERAGENT, "placard/" PL_VERSION);

@@ -14,6 +14,7 @@ of the same size unless said otherwise.
 import argparse
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -114,6 +115,32 @@ def memory_of(pid):
         except OSError:
             continue
     return pss / 1024, rss / 1024
+
+
+def life_of(argv, env=None):
+    """Run it; {program: (processor seconds, peak MiB)} of its processes."""
+    proc = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+    tick = os.sysconf("SC_CLK_TCK")
+    seen = {}
+    while proc.poll() is None:
+        for pid in lab.descendants(proc.pid):
+            try:
+                with open(f"/proc/{pid}/stat", "rb") as text:
+                    head, fields = text.read().rsplit(b")", 1)
+                with open(f"/proc/{pid}/status", encoding="ascii") as text:
+                    peak = [int(line.split()[1]) for line in text
+                            if line.startswith("VmHWM:")]
+            except OSError:
+                continue
+            if not peak:
+                continue
+            spent = sum(int(f) for f in fields.split()[11:13]) / tick
+            seen[pid, head.split(b"(", 1)[1].decode()] = (spent,
+                                                          peak[0] / 1024)
+        time.sleep(0.01)
+    return {name: life for (_, name), life in seen.items()}
 
 
 # -- the bed
@@ -418,10 +445,47 @@ def asking(options, base):
                 str(server.port), "-d", data, "-n", "1", "-q", "100"])
                 for server in bed.servers)
         rows = [Row("dnsperf, one server after the other", count, dnsperf)]
-        if not options.peers_only:
-            rows.append(Row("placard verify", count, bed.command(
-                "verify", "--jobs", bed.job(count))))
+        if options.peers_only:
+            race("10,000 names asked of two servers", rows, options.rounds)
+            return
+        verify = ["verify", "--jobs", bed.job(count)]
+        rows.append(Row("placard verify", count, bed.command(*verify)))
+        rows.append(Row("placard verify", 1000, bed.command(
+            "verify", "--jobs", bed.job(1000))))
         race("10,000 names asked of two servers", rows, options.rounds)
+        lives = [life_of(bed.placard.argv(verify), bed.placard.env())
+                 for _ in range(options.rounds)]
+        for name in ("placard", "placard-check"):
+            spent = statistics.median(life[name][0] for life in lives)
+            peak = max(life[name][1] for life in lives)
+            print(f"\n{name}: {spent:.2f} s of one processor, "
+                  f"{2 * count / spent:.0f} answers in each, at most "
+                  f"{peak:.1f} MiB resident.")
+        beside_silence(options, bed)
+
+
+def beside_silence(options, bed):
+    """A third server that says nothing: its own time-out, once."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+        port = lab.free_port("127.0.0.1")
+        for one in (udp, tcp):
+            one.bind(("127.0.0.1", port))
+        tcp.listen(256)
+        bed.placard.servers(*(s.where() for s in bed.servers),
+                            f"127.0.0.1:{port}")
+        bed.placard.write()
+        failing = bed.placard.run
+
+        def turn(count):
+            start = time.monotonic()
+            done = failing("verify", "--jobs", bed.job(count))
+            if done.status != 5:
+                sys.exit(f"bench: {done}")
+            return time.monotonic() - start
+        race("one of three servers silent, until all is said", [
+            Row("placard verify", count, lambda n=count: turn(n))
+            for count in (1, 100, 1000)], options.rounds)
 
 
 def main():

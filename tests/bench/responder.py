@@ -4,8 +4,8 @@
 """How fast the responder answers, beside nsd with the same names.
 
 Server and asker have a processor each (taskset), and the servers take turns.
-The second table is the time from the moment a change is handed to the engine
-to the first correct answer over UDP.
+The second table is the time from the moment a change is handed to the
+provider (its apply) to the first correct answer over UDP.
 
     tests/bench/responder.py [--rounds N] [--seconds S] [--names N]
 """

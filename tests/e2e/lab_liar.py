@@ -73,6 +73,7 @@ class Liar:
         self.queries = 0
         self.updates = 0
         self.told = 0           # answers sent with a lie in them
+        self.heard = []         # (monotonic, opcode, type) of each request
         self._stop = threading.Event()
         self._threads = []
         for zone in zones:
@@ -231,6 +232,9 @@ class Liar:
             return None, None
         is_update = query.opcode() == dns.opcode.UPDATE
         lie = self.update_lie if is_update else self.query_lie
+        self.heard.append((time.monotonic(), query.opcode(),
+                           query.question[0].rdtype if query.question
+                           else None))
         if is_update:
             self.updates += 1
             # What it claims to have done, it has not done when it lies.

@@ -239,6 +239,51 @@ def test_slow_clients(placard):
             s.close()
 
 
+def test_pipelined_large_answers(placard):
+    """Forty questions at once, whose answers are far more than buffers hold."""
+    where = lr.responder(placard)
+    name = f"_acme-challenge.big.{lr.ZONE}"
+    job = lab.job(*(lr.txt(name, f"{i:04d}" + "x" * 1996) for i in range(27)))
+    labels = [p.encode() for p in name.split(".")]
+    with lr.Responder(placard, [job]):
+        found = lr.ask_tcp(where, [lr.question(labels, 16, i)
+                                   for i in range(40)])
+        assert len(found) == 40
+        assert {len(data) for data in found.values()} == {len(found[0])}
+        assert len(found[0]) > 54000
+
+
+def test_one_client_does_not_push_out_another(placard):
+    """Streams of one address make room for each other only."""
+    web = lab.free_port("127.0.0.1")
+    where = lr.responder(placard, http_listen=[f"127.0.0.1:{web}"])
+    request = b"GET / HTTP/1.0\r\n"
+    question = lr.question([p.encode() for p in lr.ZONE.split(".")], 6, 1)
+    framed = len(question).to_bytes(2, "big") + question
+    with lr.Responder(placard, [lab.job(*many(1))]) as run:
+        mine = [socket.create_connection(to, 5, ("127.0.0.7", 0))
+                for to in (where, ("127.0.0.1", web))]
+        # Half of a question, so that it is known to be accepted.
+        for one, first in zip(mine, (framed[:20], request)):
+            one.sendall(first)
+        others = [socket.create_connection(("127.0.0.1", port), 5)
+                  for port in (where[1], web) for _ in range(300)]
+        # The last of them have been accepted: they are answered.
+        assert dns.query.tcp(dns.message.from_wire(question), where[0],
+                             port=where[1], timeout=5).answer
+        with socket.create_connection(("127.0.0.1", web), 5) as s:
+            s.sendall(request + b"\r\n")
+            assert s.recv(100).startswith(b"HTTP/1.1 404 ")
+        held = len(os.listdir(f"/proc/{run.worker()}/fd"))
+        assert held < 64 + 32 + 30, held
+        mine[0].sendall(framed[20:])
+        assert mine[0].recv(1000)[2:4] == question[:2]
+        mine[1].sendall(b"\r\n")
+        assert mine[1].recv(100).startswith(b"HTTP/1.1 404 ")
+        for s in others:
+            s.close()
+
+
 def test_rate_limit(placard):
     """Beyond it half is cut, half is silence; TCP is not limited."""
     where = lr.responder(placard, rate_limit=20)

@@ -14,7 +14,7 @@ enum lie {
 	HONEST, WRONG_ID, WRONG_PORT, WRONG_QUESTION, WRONG_CASE, WRONG_CLASS,
 	NO_RESPONSE_BIT, ALWAYS_CUT, GARBAGE, HUGE_UDP, HUGE_TCP, SILENT,
 	NOT_AA, UPWARD, SERVFAIL, REFUSED, NO_EDNS, CUT_ONCE, CHAIN, LOOP,
-	BROKEN_RR, SIDEWAYS, TCP_HANGS, NLIES
+	BROKEN_RR, SIDEWAYS, TCP_HANGS, NXDOMAIN, CASE_ONCE, NLIES
 };
 
 /* ---- the liar -------------------------------------------------------------- */
@@ -79,7 +79,7 @@ answer(unsigned char *a, const unsigned char *q, size_t qn, enum lie lie,
 		a[0] ^= 0x55;
 	if (lie == WRONG_QUESTION)
 		a[14] ^= 0x02;
-	if (lie == WRONG_CASE)
+	if (lie == WRONG_CASE || (lie == CASE_ONCE && !tcp))
 		for (size_t i = 13; i < n - 5; i++)
 			a[i] = a[i] >= 'a' && a[i] <= 'z' ?
 			    (unsigned char)(a[i] - 32) :
@@ -96,6 +96,8 @@ answer(unsigned char *a, const unsigned char *q, size_t qn, enum lie lie,
 		a[2] = 0x80;
 	if (lie == SERVFAIL || lie == REFUSED)
 		a[3] = lie == SERVFAIL ? 2 : 5;
+	if (lie == NXDOMAIN)
+		a[3] = 3;
 	if (lie == NO_EDNS && edns) {
 		a[3] = 1;
 		return n;
@@ -295,7 +297,7 @@ test_lies(void **state)
 		WRONG_QUESTION, WRONG_CASE, WRONG_CLASS, NO_RESPONSE_BIT,
 		ALWAYS_CUT, GARBAGE, HUGE_UDP, HUGE_TCP, SILENT, NOT_AA,
 		UPWARD, SERVFAIL, REFUSED, NO_EDNS, CUT_ONCE, BROKEN_RR,
-		SIDEWAYS, TCP_HANGS };
+		SIDEWAYS, TCP_HANGS, NXDOMAIN };
 	struct lab_result r = { .finals = 0 };
 
 	look(&r, state, lies, PL_NELEM(lies), PL_LOOK_ONCE, 0, 60000);
@@ -313,6 +315,8 @@ test_lies(void **state)
 	assert_int_equal(said(&r, HUGE_UDP), PL_ANS_TIMEOUT);
 	assert_int_equal(said(&r, BROKEN_RR), PL_ANS_TIMEOUT);
 	assert_int_equal(said(&r, HUGE_TCP), PL_ANS_ABSENT);
+	/* A resolver believes the rcode, whatever comes with it. */
+	assert_int_equal(said(&r, NXDOMAIN), PL_ANS_ABSENT);
 	assert_int_equal(said(&r, SILENT), PL_ANS_TIMEOUT);
 	assert_int_equal(said(&r, TCP_HANGS), PL_ANS_TIMEOUT);
 	assert_int_equal(said(&r, NOT_AA), PL_ANS_LAME);
@@ -322,6 +326,19 @@ test_lies(void **state)
 	assert_int_equal(said(&r, REFUSED), PL_ANS_REFUSED);
 	/* Letters are compared by TCP too: what it echoes is not the question. */
 	assert_int_equal(said(&r, WRONG_CASE), PL_ANS_TIMEOUT);
+	lab_result_clear(&r);
+}
+
+/* Letters turned by UDP only: TCP is asked at once, not a second later. */
+static void
+test_other_case(void **state)
+{
+	static const enum lie lies[] = { CASE_ONCE };
+	struct lab_result r = { .finals = 0 };
+
+	look(&r, state, lies, 1, PL_LOOK_ONCE, 0, 900);
+	assert_int_equal(said(&r, CASE_ONCE), PL_ANS_PRESENT);
+	assert_true(r.last[0].visible);
 	lab_result_clear(&r);
 }
 
@@ -337,6 +354,9 @@ test_quorum(void **state)
 	look(&r, state, lies, 3, PL_LOOK_UNTIL, 3, 700);
 	assert_false(r.last[0].visible);
 	assert_int_equal(r.last[0].code, PL_EABSENT);
+	/* Not heard by the deadline is a word of its own. */
+	assert_int_equal(said(&r, SILENT), PL_ANS_TIMEOUT);
+	assert_non_null(strstr(r.last[0].err.text, " timeout"));
 	lab_result_clear(&r);
 }
 
@@ -471,6 +491,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_other_case),
 		cmocka_unit_test(test_quorum),
 		cmocka_unit_test(test_only_silence),
 		cmocka_unit_test(test_alias_chain),
