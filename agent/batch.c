@@ -18,6 +18,7 @@
 #define BATCH_BYTES	(1u << 20)
 #define BATCH_MOST	20000u
 #define SCOPE_MOST	4000u
+#define KEPT_MS		3600000
 #define REFUSED_MS	60000u	/* doubled each time, up to an hour or so */
 
 struct batch {
@@ -31,6 +32,7 @@ struct batch {
 	size_t n;
 	struct pl_target **sent;	/* those of the call under way */
 	size_t nsent;
+	size_t kept;			/* changes of the call before theirs (PL_P_KEEP) */
 	int64_t started;		/* mono us */
 };
 
@@ -539,7 +541,7 @@ static void
 apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 {
 	struct batch *b = arg;
-	struct pl_outcome *out = pl_array(b->nsent + 1, sizeof(*out));
+	struct pl_outcome *out = pl_array(b->nsent + 1, sizeof(*out)), kept;
 	struct pl_err whole;
 	bool lives = f != NULL, bad = false;
 
@@ -550,7 +552,9 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 
 		bad = pl_get_u32(c) != b->call;
 		pl_get_err(c, &whole);
-		bad = bad || pl_get_u32(c) != b->nsent;
+		bad = bad || pl_get_u32(c) != b->kept + b->nsent;
+		for (size_t i = 0; !bad && i < b->kept; i++)
+			pl_outcome_get(c, &kept);
 		for (size_t i = 0; !bad && i < b->nsent; i++) {
 			pl_outcome_get(c, &out[i]);
 			bad = c->bad;
@@ -582,19 +586,68 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 	batch_end(b, lives);
 }
 
+/* Is it still needed, by somebody else, and was it there first? */
+static bool
+is_kept(const struct batch *b, const struct pl_row *r)
+{
+	if (strcmp(r->scope, b->g->scope) != 0 || r->state == PL_ROW_REMOVING)
+		return false;
+	for (size_t i = 0; i < b->nsent; i++) {
+		if (b->sent[i]->row.id <= r->id)
+			return false;
+	}
+	/* What a command that has died has left is not kept for ever. */
+	return pl_journal_alive(b->e->o.journal, r->owner) ||
+	    r->created > pl_wall_ms() - KEPT_MS;
+}
+
+static size_t
+put_kept(struct batch *b, struct pl_buf *body)
+{
+	struct pl_row_query q = { .account = b->a->conf->settings.account };
+	struct pl_row *rows = NULL;
+	struct pl_err err;
+	size_t count = 0, n = 0;
+
+	if (pl_journal_rows(b->e->o.journal, &q, &rows, &count, &err) !=
+	    PL_OK)
+		pl_journal_ok(b->e, PL_EIO, &err);
+	for (size_t i = 0; i < count; i++) {
+		struct pl_change ch = { .op = PL_ADD, .kind = rows[i].kind,
+			.ttl = rows[i].ttl, .name = rows[i].name,
+			.value = rows[i].value,
+			.value_len = rows[i].value_len,
+			.handle = rows[i].handle, .apex = rows[i].apex };
+
+		if (is_kept(b, &rows[i])) {
+			pl_change_put(body, &ch);
+			n++;
+		}
+		pl_row_clear(&rows[i]);
+	}
+	free(rows);
+	return n;
+}
+
 static void
 send_changes(struct batch *b, enum pl_op op)
 {
-	struct pl_buf body;
+	struct pl_buf body, kept;
 	int64_t ms = call_ms(b, b->sent, b->nsent);
 
 	b->op = op;
+	b->kept = 0;
+	pl_buf_init(&kept, PL_LIM_FRAME);
+	if (op == PL_ADD && (b->a->conf->desc->flags & PL_P_KEEP) != 0)
+		b->kept = put_kept(b, &kept);
 	b->call = pl_worker_next_call(b->w);
 	pl_buf_init(&body, PL_LIM_FRAME);
 	pl_put_u32(&body, b->call);
 	pl_put_u32(&body, (uint32_t)ms);
 	pl_put_str(&body, b->g->scope);
-	pl_put_u32(&body, (uint32_t)b->nsent);
+	pl_put_u32(&body, (uint32_t)(b->kept + b->nsent));
+	pl_buf_add(&body, kept.data, kept.len);
+	pl_buf_clear(&kept);
 	for (size_t i = 0; i < b->nsent; i++) {
 		const struct pl_target *t = b->sent[i];
 		struct pl_change ch = { .op = op, .kind = t->row.kind,
