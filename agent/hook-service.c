@@ -95,6 +95,9 @@ challenge_doc(const struct pl_cli *cli, const struct pl_challenge *ch)
 			pl_json_sets(j, "name", ch->record);
 		pl_json_sets(j, "method", strcmp(name.data, ch->record) != 0 ?
 		    "dns-txt" : "dns-01");
+		if (ch->key_authorization != NULL)
+			pl_json_sets(j, "key-authorization",
+			    ch->key_authorization);
 		pl_buf_clear(&name);
 	}
 	if (cli->account != NULL)
