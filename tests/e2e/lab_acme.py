@@ -88,10 +88,11 @@ class Pebble(Service):
 
     name = "pebble"
 
-    def __init__(self, directory, authority, dns, ns=None):
+    def __init__(self, directory, authority, dns, ns=None, trusting=False):
         super().__init__(directory, ns)
         self.authority = authority
         self.dns = dns
+        self.trusting = trusting        # takes every challenge for done
 
     def start(self):
         cert, key = self.authority.server("localhost")
@@ -104,6 +105,7 @@ class Pebble(Service):
         # Settings for tests: no random sleeps, no refused nonces, no reuse.
         self.spawn([find_program("env"), "PEBBLE_VA_NOSLEEP=1",
                     "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0",
+                    f"PEBBLE_VA_ALWAYS_VALID={int(self.trusting)}",
                     find_program("pebble"), "-config",
                     self.path("pebble.json"), "-dnsserver", self.dns,
                     "-strict=false"])
@@ -197,9 +199,11 @@ class Done:
 class World:
     """All of it, and a placard that is installed in it."""
 
-    def __init__(self, directory, notify="fast", ask=None, daemon=False):
+    def __init__(self, directory, notify="fast", ask=None, daemon=False,
+                 trusting=False):
         self.dir = str(directory)
         self.notify = notify
+        self.trusting = trusting
         self.daemon = daemon                # is there a placardd, too?
         self.ask = ask or f"{SECOND}:53"    # whom pebble asks
         self.parts = []
@@ -243,7 +247,7 @@ class World:
             self.write(BUNDLE, text.read() + ours)
         self._servers()
         self._begin(Pebble(self.path("pebble"), self.authority, self.ask,
-                           self.ns))
+                           self.ns, self.trusting))
         self._begin(Front(self.path("front"), self.authority, self.root,
                           self.ns))
         self._install()
