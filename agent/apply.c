@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define SLICE_MOST 2100u	/* three full UPDATE messages, or so */
+#define KEPT_MS 3600000
 
 static void send_changes(struct pl_batch *b, enum pl_op op,
     struct pl_target **t, size_t n);
@@ -186,7 +187,8 @@ answer_all(struct answer *a, size_t n, const struct pl_err *err)
 static bool
 answer_read(struct answer *a, const struct pl_batch *b, struct pl_cursor *c)
 {
-	size_t i = 0, end;
+	size_t i = 0, end, kept = b->kept;
+	struct pl_outcome skipped;
 	struct part *p;
 
 	if (pl_get_u32(c) != b->call)
@@ -198,8 +200,10 @@ answer_read(struct answer *a, const struct pl_batch *b, struct pl_cursor *c)
 		p = &a->parts[a->nparts++];
 		p->end = end;
 		pl_get_err(c, &p->err);
-		if (pl_get_u32(c) != end - i)
+		if (pl_get_u32(c) != kept + end - i)
 			return false;
+		for (; kept > 0 && !c->bad; kept--)
+			pl_outcome_get(c, &skipped);
 		for (; i < end && !c->bad; i++)
 			pl_outcome_get(c, &a->out[i]);
 		if (c->bad)
@@ -531,6 +535,50 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 	pl_batch_end(b, false);
 }
 
+/* Is it still needed, by somebody else, and was it there first? */
+static bool
+is_kept(const struct pl_batch *b, const struct pl_row *r)
+{
+	if (strcmp(r->scope, b->sent[0]->scope) != 0 ||
+	    r->state == PL_ROW_REMOVING)
+		return false;
+	for (size_t i = 0; i < b->nsent; i++) {
+		if (b->sent[i]->row.id <= r->id)
+			return false;
+	}
+	/* What a command that has died has left is not kept for ever. */
+	return pl_journal_alive(b->e->o.journal, r->owner) ||
+	    r->created > pl_wall_ms() - KEPT_MS;
+}
+
+static size_t
+put_kept(struct pl_batch *b, struct pl_buf *body)
+{
+	struct pl_row_query q = { .account = b->a->conf->settings.account };
+	struct pl_row *rows = NULL;
+	struct pl_err err;
+	size_t count = 0, n = 0;
+
+	if (pl_journal_rows(b->e->o.journal, &q, &rows, &count, &err) !=
+	    PL_OK)
+		pl_journal_ok(b->e, PL_EIO, &err);
+	for (size_t i = 0; i < count; i++) {
+		struct pl_change ch = { .op = PL_ADD, .kind = rows[i].kind,
+			.ttl = rows[i].ttl, .name = rows[i].name,
+			.value = rows[i].value,
+			.value_len = rows[i].value_len,
+			.handle = rows[i].handle, .apex = rows[i].apex };
+
+		if (is_kept(b, &rows[i])) {
+			pl_change_put(body, &ch);
+			n++;
+		}
+		pl_row_clear(&rows[i]);
+	}
+	free(rows);
+	return n;
+}
+
 static void
 put_changes(struct pl_buf *body, enum pl_op op, struct pl_target *const *t,
     size_t n)
@@ -551,13 +599,18 @@ static void
 send_changes(struct pl_batch *b, enum pl_op op, struct pl_target **t,
     size_t n)
 {
-	struct pl_buf body;
+	struct pl_buf body, kept;
 	int64_t ms = pl_batch_ms(b, t, n);
 	size_t end;
 
 	b->op = op;
 	b->sent = t;
 	b->nsent = n;
+	b->kept = 0;
+	pl_buf_init(&kept, PL_LIM_FRAME);
+	/* Such an account is not swift, so there is one scope. */
+	if (op == PL_ADD && (b->a->conf->desc->flags & PL_P_KEEP) != 0)
+		b->kept = put_kept(b, &kept);
 	b->call = pl_worker_next_call(b->w);
 	pl_buf_init(&body, PL_LIM_FRAME);
 	pl_put_u32(&body, b->call);
@@ -568,11 +621,13 @@ send_changes(struct pl_batch *b, enum pl_op op, struct pl_target **t,
 		    strcmp(t[i]->scope, t[end]->scope) == 0; end++)
 			continue;
 		pl_put_str(&body, t[i]->scope);
-		pl_put_u32(&body, (uint32_t)(end - i));
+		pl_put_u32(&body, (uint32_t)(b->kept + end - i));
+		pl_buf_add(&body, kept.data, kept.len);
 		put_changes(&body, op, t + i, end - i);
 	}
 	b->started = pl_mono_us();
 	pl_worker_call(b->w, PL_MSG_APPLY, &body, PL_MSG_APPLIED, ms,
 	    apply_done, b);
 	pl_buf_clear(&body);
+	pl_buf_clear(&kept);
 }

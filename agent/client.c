@@ -15,8 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#define AGAIN_US 200000		/* between tries to reach a service that restarts */
+#define AWAY_MS 30000		/* how long it may be away while it is waited for */
+
 struct pl_client {
 	int fd;
+	int wake;		/* ends waiting when it can be read, or -1 */
 	char *path;
 	struct pl_buf in;
 	size_t used;
@@ -37,7 +41,8 @@ connect_to(struct pl_client *c, struct pl_err *err)
 	dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	free(dir);
 	if (dirfd == -1)
-		return pl_fail_sys(err, PL_ENET, errno, "%s", c->path);
+		return pl_fail_sys(err, errno == EACCES ? PL_EAUTH : PL_ENET,
+		    errno, "%s: placardd cannot be reached", c->path);
 	n = snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d%s",
 	    dirfd, slash);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -62,7 +67,7 @@ pl_client_open(struct pl_client **out, const struct pl_config *config,
 	enum pl_code code;
 
 	*out = NULL;
-	c->fd = -1;
+	c->fd = c->wake = -1;
 	c->path = pl_config_socket(config, true);
 	pl_buf_init(&c->in, PL_LIM_REPORT);
 	code = connect_to(c, err);
@@ -83,6 +88,18 @@ pl_client_close(struct pl_client *c)
 	pl_buf_clear(&c->in);
 	free(c->path);
 	free(c);
+}
+
+const char *
+pl_client_path(const struct pl_client *c)
+{
+	return c->path;
+}
+
+void
+pl_client_wake(struct pl_client *c, int fd)
+{
+	c->wake = fd;
 }
 
 static enum pl_code
@@ -112,7 +129,8 @@ pl_client_send(struct pl_client *c, json_t *request, struct pl_err *err)
 static enum pl_code
 read_more(struct pl_client *c, int64_t deadline, struct pl_err *err)
 {
-	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	struct pollfd p[2] = { { .fd = c->fd, .events = POLLIN },
+		{ .fd = c->wake, .events = POLLIN } };
 	char block[65536];
 	int64_t left = deadline == 0 ? -1 : deadline - pl_mono_ms();
 	ssize_t n;
@@ -120,11 +138,13 @@ read_more(struct pl_client *c, int64_t deadline, struct pl_err *err)
 
 	if (deadline != 0 && left < 0)
 		left = 0;
-	rc = poll(&p, 1, left > 60000 || left < 0 ? (deadline == 0 ? -1 :
+	rc = poll(p, 2, left > 60000 || left < 0 ? (deadline == 0 ? -1 :
 	    60000) : (int)left);
 	if (rc == 0 && deadline != 0 && pl_mono_ms() >= deadline)
 		return pl_fail(err, PL_EABSENT, "not at rest before the "
 		    "timeout");
+	if (rc > 0 && p[1].revents != 0)
+		return pl_fail(err, PL_ECANCEL, "stopped by a signal");
 	if (rc <= 0)
 		return PL_OK;
 	n = read(c->fd, block, sizeof(block));
@@ -187,7 +207,8 @@ pl_client_ask(struct pl_client *c, json_t *request, const char *member,
 
 	*out = NULL;
 	code = pl_client_send(c, request, err);
-	if (code == PL_OK)
+	/* Who is refused finds the connection closed, and why before that. */
+	if (code == PL_OK || code == PL_ENET)
 		code = pl_client_next(c, 0, out, err);
 	if (code == PL_OK && pl_json_get(*out, member) == NULL) {
 		pl_json_free(*out);
@@ -217,4 +238,118 @@ pl_code_by_name(const char *name)
 			return c;
 	}
 	return PL_EPROTO;
+}
+
+/* ---- jobs --------------------------------------------------------------------- */
+
+json_t *
+pl_client_member(json_t *answer, const char *member)
+{
+	json_t *j = pl_json_share(pl_json_get(answer, member));
+
+	pl_json_free(answer);
+	return j;
+}
+
+enum pl_code
+pl_client_submit(struct pl_client *c, const char *id, json_t *job,
+    json_t **report, struct pl_err *err)
+{
+	json_t *request = pl_client_request("submit", id), *answer;
+	enum pl_code code;
+
+	pl_json_set(request, "job", job);
+	code = pl_client_ask(c, request, "report", &answer, err);
+	*report = code == PL_OK ? pl_client_member(answer, "report") : NULL;
+	return code;
+}
+
+/* A service that restarts keeps the job, so it is asked again. */
+static enum pl_code
+ask_again(const struct pl_config *config, struct pl_client **c,
+    const char *id, int64_t deadline, struct pl_err *err)
+{
+	int64_t away = pl_mono_ms() + AWAY_MS;
+	int wake = *c != NULL ? (*c)->wake : -1;
+	enum pl_code code = PL_ENET;
+
+	if (deadline != 0 && deadline < away)
+		away = deadline;
+	while (code == PL_ENET && pl_mono_ms() < away) {
+		pl_client_close(*c);
+		*c = NULL;
+		code = pl_client_open(c, config, err);
+		if (code == PL_OK) {
+			(*c)->wake = wake;
+			code = pl_client_send(*c, pl_client_request("wait",
+			    id), err);
+		}
+		if (code == PL_ENET)
+			usleep(AGAIN_US);
+	}
+	return code;
+}
+
+enum pl_code
+pl_client_wait(struct pl_client **c, const struct pl_config *config,
+    const char *id, int64_t deadline, json_t **report, struct pl_err *err)
+{
+	json_t *answer = NULL;
+	enum pl_code code;
+
+	*report = NULL;
+	code = pl_client_send(*c, pl_client_request("wait", id), err);
+	if (code == PL_OK)
+		code = pl_client_next(*c, deadline, &answer, err);
+	while (code == PL_ENET) {
+		code = ask_again(config, c, id, deadline, err);
+		if (code != PL_OK)
+			break;
+		code = pl_client_next(*c, deadline, &answer, err);
+	}
+	if (code == PL_OK)
+		*report = pl_client_member(answer, "report");
+	return code;
+}
+
+/* Published without an error is where a challenge ends that nobody can look
+ * for. */
+static bool
+good_end(const json_t *c, bool gone)
+{
+	const char *state = pl_json_str(pl_json_get(c, "state"));
+
+	return pl_streq(state, "visible") ||
+	    (gone && pl_streq(state, "removed")) ||
+	    (pl_streq(state, "published") &&
+	    pl_json_is_null(pl_json_get(c, "error")));
+}
+
+int
+pl_report_exit(const json_t *report, bool gone)
+{
+	static const int order[] = { 8, 4, 3, 1, 6, 5 };
+	const json_t *list = pl_json_get(report, "challenges"), *c;
+	size_t n = pl_json_count(list), good = 0;
+	bool seen[16] = { false };
+	const char *code;
+
+	for (size_t i = 0; i < n; i++) {
+		c = pl_json_at(list, i);
+		code = pl_json_str(pl_json_get(pl_json_get(c, "error"),
+		    "code"));
+		if (good_end(c, gone))
+			good++;
+		else
+			seen[pl_code_exit(pl_code_by_name(code)) & 15] = true;
+	}
+	if (good == n)
+		return 0;
+	if (good > 0)
+		return 7;
+	for (size_t i = 0; i < PL_NELEM(order); i++) {
+		if (seen[order[i]])
+			return order[i];
+	}
+	return 6;
 }

@@ -245,6 +245,18 @@ hook_remove(struct pl_cli *cli, struct pl_hook *h)
 	return status;
 }
 
+/* placardd does it where there is one. */
+static int
+hook_publish(struct pl_cli *cli, struct pl_hook *h)
+{
+	int status = pl_hook_service(cli, h);
+
+	if (status != -1)
+		return status;
+	return h->act == PL_HOOK_ADD ? hook_add(cli, h) :
+	    hook_remove(cli, h);
+}
+
 /* ---- the file for acme.sh ------------------------------------------------------ */
 
 /* A word for a shell. */
@@ -320,10 +332,10 @@ pl_cmd_hook(struct pl_cli *cli)
 	switch (h.act) {
 	case PL_HOOK_NOTHING: break;
 	case PL_HOOK_DECLINE: status = 1; break;
-	case PL_HOOK_ADD: status = hook_add(cli, &h); break;
-	case PL_HOOK_REMOVE:
-	case PL_HOOK_REMOVE_NAME: status = hook_remove(cli, &h); break;
 	case PL_HOOK_PRINT: status = hook_print(cli); break;
+	case PL_HOOK_ADD:
+	case PL_HOOK_REMOVE:
+	case PL_HOOK_REMOVE_NAME: status = hook_publish(cli, &h); break;
 	}
 	pl_hook_clear(&h);
 	return status;

@@ -9,9 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AGAIN_US 200000		/* between tries to reach a service that restarts */
-#define AWAY_MS 30000		/* how long it may be away while it is waited for */
-
 /* ---- reports for people ----------------------------------------------------------- */
 
 static const char *
@@ -66,82 +63,18 @@ print_report(const struct pl_cli *cli, json_t *report, bool whole)
 	pl_json_free(report);
 }
 
-/* Published without an error is where a challenge ends that nobody can look
- * for. */
-static bool
-good_end(const json_t *c)
-{
-	const char *state = text_of(c, "state", "");
-
-	return strcmp(state, "visible") == 0 ||
-	    strcmp(state, "removed") == 0 ||
-	    (strcmp(state, "published") == 0 &&
-	    pl_json_is_null(pl_json_get(c, "error")));
-}
-
-/* The status that a report leads to: as pl_run_exit has it for a run. */
-static int
-report_exit(const json_t *report)
-{
-	static const int order[] = { 8, 4, 3, 1, 6, 5 };
-	const json_t *list = pl_json_get(report, "challenges"), *c, *e;
-	size_t n = pl_json_count(list), good = 0;
-	bool seen[16] = { false };
-
-	for (size_t i = 0; i < n; i++) {
-		c = pl_json_at(list, i);
-		e = pl_json_get(c, "error");
-		if (good_end(c))
-			good++;
-		else
-			seen[pl_code_exit(pl_code_by_name(text_of(e, "code",
-			    ""))) & 15] = true;
-	}
-	if (good == n)
-		return 0;
-	if (good > 0)
-		return 7;
-	for (size_t i = 0; i < PL_NELEM(order); i++) {
-		if (seen[order[i]])
-			return order[i];
-	}
-	return 6;
-}
-
-/* Takes the member out of an answer: gives a reference of its own. */
-static json_t *
-take_member(json_t *answer, const char *member)
-{
-	char *text = pl_json_text(pl_json_get(answer, member));
-	struct pl_err err;
-	json_t *j = NULL;
-
-	pl_json_parse(&j, text, strlen(text), "placardd", &err);
-	free(text);
-	pl_json_free(answer);
-	return j;
-}
-
 /* ---- submit ------------------------------------------------------------------------ */
 
 static enum pl_code
 submit_one(struct pl_client *c, const struct pl_job *job, json_t **report,
     struct pl_err *err)
 {
-	json_t *request = pl_client_request("submit", job->id), *doc = NULL,
-	    *answer;
+	json_t *doc;
 	enum pl_code code;
 
 	code = pl_json_parse(&doc, job->doc, strlen(job->doc), job->id, err);
-	pl_json_set(request, "job", doc != NULL ? doc : pl_json_null());
-	if (code != PL_OK) {
-		pl_json_free(request);
-		return code;
-	}
-	code = pl_client_ask(c, request, "report", &answer, err);
-	if (code == PL_OK)
-		*report = take_member(answer, "report");
-	return code;
+	return code != PL_OK ? code :
+	    pl_client_submit(c, job->id, doc, report, err);
 }
 
 static int
@@ -239,35 +172,12 @@ cmd_one(struct pl_cli *cli, struct pl_client *c, const char *what)
 	if (pl_client_ask(c, pl_client_request(what, cli->args[1]), "report",
 	    &answer, &err) != PL_OK)
 		return pl_cli_fail(cli, &err);
-	print_report(cli, take_member(answer, "report"),
+	print_report(cli, pl_client_member(answer, "report"),
 	    strcmp(what, "show") == 0);
 	return 0;
 }
 
 /* ---- wait --------------------------------------------------------------------------------- */
-
-/* A service that restarts keeps the job, so it is asked again. */
-static enum pl_code
-ask_again(const struct pl_config *config, struct pl_client **c,
-    const char *id, int64_t deadline, struct pl_err *err)
-{
-	int64_t away = pl_mono_ms() + AWAY_MS;
-	enum pl_code code = PL_ENET;
-
-	if (deadline != 0 && deadline < away)
-		away = deadline;
-	while (code == PL_ENET && pl_mono_ms() < away) {
-		pl_client_close(*c);
-		*c = NULL;
-		code = pl_client_open(c, config, err);
-		if (code == PL_OK)
-			code = pl_client_send(*c, pl_client_request("wait",
-			    id), err);
-		if (code == PL_ENET)
-			usleep(AGAIN_US);
-	}
-	return code;
-}
 
 static int
 cmd_wait(struct pl_cli *cli, const struct pl_config *config,
@@ -276,25 +186,13 @@ cmd_wait(struct pl_cli *cli, const struct pl_config *config,
 	const char *id = cli->args[1];
 	int64_t deadline = cli->timeout_ms == 0 ? 0 :
 	    pl_mono_ms() + cli->timeout_ms;
-	json_t *answer = NULL, *report;
+	json_t *report;
 	struct pl_err err;
-	enum pl_code code;
 	int status;
 
-	code = pl_client_send(*c, pl_client_request("wait", id), &err);
-	if (code == PL_OK)
-		code = pl_client_next(*c, deadline, &answer, &err);
-	while (code == PL_ENET) {
-		code = ask_again(config, c, id, deadline, &err);
-		if (code == PL_OK)
-			code = pl_client_next(*c, deadline, &answer, &err);
-		else
-			break;
-	}
-	if (code != PL_OK)
+	if (pl_client_wait(c, config, id, deadline, &report, &err) != PL_OK)
 		return pl_cli_fail(cli, &err);
-	report = take_member(answer, "report");
-	status = report_exit(report);
+	status = pl_report_exit(report, true);
 	print_report(cli, report, true);
 	return status;
 }
@@ -342,7 +240,7 @@ cmd_watch(struct pl_cli *cli, struct pl_client *c)
 		code = pl_client_next(c, deadline, &answer, &err);
 		if (code != PL_OK)
 			break;
-		print_event(cli, take_member(answer, "event"));
+		print_event(cli, pl_client_member(answer, "event"));
 		answer = NULL;
 	}
 	/* The time that was asked for is over: that is no error. */

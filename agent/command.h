@@ -159,6 +159,26 @@ enum pl_code pl_client_next(struct pl_client *c, int64_t deadline,
 enum pl_code pl_client_ask(struct pl_client *c, json_t *request,
     const char *member, json_t **out, struct pl_err *err);
 enum pl_code pl_code_by_name(const char *name);	/* PL_EPROTO: none */
+const char *pl_client_path(const struct pl_client *c);	/* lends the socket's */
+/* From now on pl_client_next gives up with PL_ECANCEL when fd can be read. */
+void pl_client_wake(struct pl_client *c, int fd);
+/* Takes a member out of an answer: keeps the one, gives the other. */
+json_t *pl_client_member(json_t *answer, const char *member);
+/* Hands a job over (keeps it); gives its report.  id: what it is called where
+ * it does not say so itself. */
+enum pl_code pl_client_submit(struct pl_client *c, const char *id,
+    json_t *job, json_t **report, struct pl_err *err);
+/*
+ * Gives the report of a job as soon as it is at rest.  A service that
+ * restarts is found again, then *c is another one, or NULL.  deadline: as for
+ * pl_client_next.
+ */
+enum pl_code pl_client_wait(struct pl_client **c,
+    const struct pl_config *config, const char *id, int64_t deadline,
+    json_t **report, struct pl_err *err);
+/* The status that a report leads to, as pl_run_exit has it for a run; is
+ * what has been removed a good end, too? */
+int pl_report_exit(const json_t *report, bool gone);
 
 /* session.c: an engine with signals and progress around it. */
 struct pl_session {

@@ -118,6 +118,7 @@ struct pl_batch {
 	size_t nsent;			/* 0: no call is under way */
 	struct pl_target **ready;	/* in the journal: in the next call */
 	size_t nready;
+	size_t kept;			/* changes of the call before theirs (PL_P_KEEP) */
 };
 
 #define PL_BATCH_MOST 20000u

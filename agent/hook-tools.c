@@ -121,6 +121,17 @@ expect(const struct pl_hook *h, int argc, int wanted, const char *words,
 
 /* ---- certbot -------------------------------------------------------------- */
 
+/* How many challenges a list with commas is for. */
+static size_t
+count_names(const char *all)
+{
+	size_t n = 1;
+
+	for (; *all != '\0'; all++)
+		n += *all == ',';
+	return n;
+}
+
 /*
  * One run of certbot is known by the names it asks for, so that the last
  * call of the run finds what the earlier ones have published.
@@ -195,6 +206,7 @@ read_certbot(struct pl_hook *h, int argc, char *const *argv, getter get,
 	if (code != PL_OK)
 		return code;
 	certbot_job(h, all != NULL ? all : domain);
+	h->rest_of = count_names(all != NULL ? all : domain);
 	h->keep = true;
 	h->wait = h->rest = left == NULL || strcmp(left, "0") == 0;
 	pl_buf_init(&said, PL_LIM_LINE);

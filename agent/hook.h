@@ -26,6 +26,7 @@ struct pl_hook {
 	char *name;		/* REMOVE_NAME: an owner name */
 	bool wait;		/* ADD: wait until it is visible */
 	bool rest;		/* ADD: wait for what else the job has published, too */
+	size_t rest_of;		/* how many challenges the tool's run has; 0: unknown */
 	bool keep;		/* ADD: on failure leave it to the tool's cleanup */
 	char *said;		/* ADD: line for standard output first, or NULL */
 };
@@ -38,5 +39,10 @@ enum pl_code pl_hook_read(struct pl_hook *h, const char *tool, int argc,
     char *const *argv, const char *(*get)(const char *name),
     struct pl_err *err);
 void pl_hook_clear(struct pl_hook *h);
+
+struct pl_cli;
+/* hook-service.c: does it through placardd; a status, or -1 where it is
+ * for this process to do. */
+int pl_hook_service(struct pl_cli *cli, struct pl_hook *h);
 
 #endif

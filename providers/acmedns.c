@@ -26,7 +26,7 @@ const struct pl_provider_desc pl_desc_acmedns = {
 	.program = "placard-http",
 	.summary = "acme-dns servers that names are delegated to",
 	.kinds = 1u << PL_TXT,
-	.flags = PL_P_HTTP | PL_P_STAY,
+	.flags = PL_P_HTTP | PL_P_STAY | PL_P_KEEP,
 	.default_ttl = 1,
 	.parallel = 1,
 	.options = acmedns_options,
@@ -43,7 +43,6 @@ struct ad_account {
 	char *domain;
 	char *full, *sub, *url;
 	struct pl_secret *user, *password;
-	char older[AD_VALUE + 1], newer[AD_VALUE + 1];	/* "": not needed */
 	struct pl_http *http;	/* opened when needed */
 };
 
@@ -273,55 +272,36 @@ ad_update(struct acmedns *d, struct ad_account *a,
 
 /* ---- changes -------------------------------------------------------------------- */
 
-/* What the server does with an update: the older value goes. */
-static void
-ad_shift(struct ad_account *a, const char *value)
-{
-	memcpy(a->older, a->newer, sizeof(a->older));
-	memcpy(a->newer, value, AD_VALUE + 1);
-}
-
 /*
- * The older value goes with the next update, needed or not.  Where only that
- * one is needed it is written once more first, and so becomes the newer.
+ * The first two values of a call are those that are needed (PL_P_KEEP), and
+ * the server keeps what was written last: so each is written again, in this
+ * order, and no needed one can be the older one that goes.
  */
+struct ad_slots {
+	const char *value[2];
+	size_t n;
+};
+
 static enum pl_code
 ad_add(struct acmedns *d, struct ad_account *a, const struct pl_call *call,
-    const struct pl_change *c, struct pl_err *err)
+    const struct pl_change *c, struct ad_slots *s, struct pl_err *err)
 {
-	char again[AD_VALUE + 1];
-	enum pl_code rc = PL_OK;
+	enum pl_code rc;
 
 	if (c->value_len != AD_VALUE)
 		return pl_fail(err, PL_EINVAL, "%s: acme-dns takes values of "
 		    "%d characters only", c->name, AD_VALUE);
-	if (strcmp(a->older, c->value) == 0 ||
-	    strcmp(a->newer, c->value) == 0)
-		return PL_OK;
-	if (a->older[0] != '\0' && a->newer[0] != '\0')
+	for (size_t i = 0; i < s->n; i++) {
+		if (strcmp(s->value[i], c->value) == 0)
+			return PL_OK;
+	}
+	if (s->n == PL_NELEM(s->value))
 		return pl_fail(err, PL_ELIMIT, "%s: both values that acme-dns "
 		    "keeps for a name are in use", c->name);
-	if (a->older[0] != '\0') {
-		memcpy(again, a->older, sizeof(again));
-		rc = ad_update(d, a, call, again, err);
-		if (rc == PL_OK)
-			ad_shift(a, again);
-	}
+	rc = ad_update(d, a, call, c->value, err);
 	if (rc == PL_OK)
-		rc = ad_update(d, a, call, c->value, err);
-	if (rc == PL_OK)
-		ad_shift(a, c->value);
+		s->value[s->n++] = c->value;
 	return rc;
-}
-
-/* Nothing can be deleted there: its place may be used again. */
-static void
-ad_forget(struct ad_account *a, const char *value)
-{
-	if (strcmp(a->older, value) == 0)
-		a->older[0] = '\0';
-	if (strcmp(a->newer, value) == 0)
-		a->newer[0] = '\0';
 }
 
 static enum pl_code
@@ -350,6 +330,7 @@ acmedns_apply(void *self, const struct pl_call *call, const char *scope,
 {
 	struct acmedns *d = self;
 	enum pl_code rc = PL_OK;
+	struct ad_slots slots = { .n = 0 };
 	struct ad_account *a;
 	struct pl_err one;
 
@@ -362,11 +343,10 @@ acmedns_apply(void *self, const struct pl_call *call, const char *scope,
 			out[i].code = pl_fail(&one, PL_ENOZONE,
 			    "%s: no account for it at %s", chg[i].name, scope);
 		else if (chg[i].op == PL_ADD)
-			out[i].code = ad_add(d, a, call, &chg[i], &one);
-		else {
-			ad_forget(a, chg[i].value);
+			out[i].code = ad_add(d, a, call, &chg[i], &slots,
+			    &one);
+		else	/* nothing can be deleted there */
 			out[i].code = PL_OK;
-		}
 		if (out[i].code == PL_OK)
 			continue;
 		cloud_fail(&out[i], &one);

@@ -135,6 +135,12 @@ struct pl_call {
  * before it says that it is ready.  Has fd and serve below.
  */
 #define PL_P_RESIDENT	0x40
+/*
+ * It has few places and cannot tell who needs what is in them: a call that
+ * adds begins with the adds that this installation still needs at the scope,
+ * by whichever process, the oldest first.
+ */
+#define PL_P_KEEP	0x100
 
 struct pl_provider_desc {
 	const char *name;		/* as in `provider = "…"` */

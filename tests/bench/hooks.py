@@ -1,15 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The placard authors
-"""Certificates from pebble by other clients: with their own means, and
-through placard.
+"""Certificates from pebble by other clients: with their own means, through
+placard, and through a placardd that runs beside it.  "nothing" is the client
+alone: a hook that does nothing, and an authority that believes everything.
 
 Two beds: one whose secondary follows at once, one whose secondary lags as
 named's default NOTIFY makes it.  pebble asks the secondary in both, so that a
 client that does not look fails where the secondary lags.
 
     tests/bench/hooks.py [--rounds N] [--names N]... [--lag-only|--fast-only]
-                         [CLIENT]...
+                         [--placard-only] [--slow] [CLIENT]...
+
+--slow adds the sleep that certbot's manual recommends.
 """
 
 import argparse
@@ -52,6 +55,8 @@ def certbot(names, means):
     hooks = ("--manual --preferred-challenges dns "
              "--manual-auth-hook 'placard hook certbot' "
              "--manual-cleanup-hook 'placard hook certbot' ")
+    if means == "nothing":
+        hooks = hooks.replace("placard hook certbot", "true")
     if means.startswith("sleep"):
         hooks = ("-a dns-rfc2136 --dns-rfc2136-credentials "
                  "/etc/placard/certbot.ini "
@@ -66,7 +71,10 @@ def lego(names, means):
            "RFC2136_TSIG_ALGORITHM=hmac-sha256. "
            "RFC2136_TSIG_SECRET=$(cat /etc/placard/bench.secret) ")
     how = "rfc2136"
-    if means == "placard":
+    if means == "nothing":
+        key, how = "EXEC_PATH=/bin/true EXEC_SEQUENCE_INTERVAL=0 ", "exec"
+        how += " --dns.disable-cp"
+    if means in OURS:
         key = (f"EXEC_PATH={LIBEXEC}/hook-lego EXEC_MODE=RAW "
                "EXEC_SEQUENCE_INTERVAL=0 EXEC_POLLING_INTERVAL=1 ")
         how = "exec --dns.disable-cp"
@@ -74,16 +82,19 @@ def lego(names, means):
             f"--path $(mktemp -d) --dns {how} {flags(names)} run")
 
 
+def hook_of(tool, means):
+    return (f"{LIBEXEC}/hook-{tool}" if means in OURS else
+            "/bin/true" if means == "nothing" else "/etc/placard/plain")
+
+
 def uacme(names, means):
-    hook = (f"{LIBEXEC}/hook-uacme" if means == "placard" else
-            "/etc/placard/plain")
+    hook = hook_of("uacme", means)
     return ("test -d /etc/ssl/uacme || uacme -y new a@example.com; "
             f"uacme -f -h {hook} issue {' '.join(names)}")
 
 
 def dehydrated(names, means):
-    hook = (f"{LIBEXEC}/hook-dehydrated" if means == "placard" else
-            "/etc/placard/plain")
+    hook = hook_of("dehydrated", means)
     return ("test -d /var/lib/dehydrated/accounts || "
             "dehydrated --register --accept-terms; "
             "echo HOOK_CHAIN=yes > /etc/dehydrated/conf.d/bench.sh; "
@@ -91,10 +102,11 @@ def dehydrated(names, means):
             f"-d '{' '.join(names)}'")
 
 
-CLIENTS = {"certbot": (certbot, ["sleep 0", "placard"]),
-           "lego": (lego, ["its own look", "placard"]),
-           "uacme": (uacme, ["plain hook", "placard"]),
-           "dehydrated": (dehydrated, ["plain hook", "placard"])}
+OURS = ("placard", "placardd")
+CLIENTS = {"certbot": (certbot, ["nothing", "sleep 0", "sleep 60", *OURS]),
+           "lego": (lego, ["nothing", "its own look", *OURS]),
+           "uacme": (uacme, ["nothing", "plain hook", *OURS]),
+           "dehydrated": (dehydrated, ["nothing", "plain hook", *OURS])}
 
 
 def prepare(world):
@@ -118,13 +130,10 @@ def measure(world, client, means, count, rounds):
         done = world.run(make(names, means), timeout=900)
         times.append(time.monotonic() - start)
         good += done.status == 0
-        if done.status != 0 and means == "placard":
+        if done.status != 0 and means in OURS:
             print(done.text[-2000:], file=sys.stderr)
-        if means == "placard":
+        if means in OURS:
             world.unchanged()
-        else:
-            # What it has left must not help or hinder the next one.
-            world.ok("true")
     print(f"| {client}, {means} | {count} | {statistics.median(times):.2f} "
           f"[{min(times):.2f}-{max(times):.2f}] | {good}/{rounds} |",
           flush=True)
@@ -137,6 +146,7 @@ def main():
     parser.add_argument("--lag-only", action="store_true")
     parser.add_argument("--fast-only", action="store_true")
     parser.add_argument("--placard-only", action="store_true")
+    parser.add_argument("--slow", action="store_true")
     parser.add_argument("clients", nargs="*", metavar="CLIENT")
     args = parser.parse_args()
     # So that the servers are stopped, too.
@@ -148,10 +158,13 @@ def main():
               "| client | N | wall s | ok |\n|---|--:|--:|--:|")
         for client in args.clients or CLIENTS:
             for means in CLIENTS[client][1]:
-                if args.placard_only and means != "placard":
+                if ((args.placard_only and means not in OURS) or
+                        (means == "sleep 60" and not args.slow)):
                     continue
                 with tempfile.TemporaryDirectory() as base, \
-                        lab_acme.World(base, notify=notify) as world:
+                        lab_acme.World(base, notify=notify,
+                                       daemon=means == "placardd",
+                                       trusting=means == "nothing") as world:
                     prepare(world)
                     for count in args.names or [10, 100]:
                         measure(world, client, means, count, args.rounds)

@@ -12,6 +12,7 @@ directories that it has by default, and nothing of the host changes.
 import datetime
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -87,10 +88,11 @@ class Pebble(Service):
 
     name = "pebble"
 
-    def __init__(self, directory, authority, dns, ns=None):
+    def __init__(self, directory, authority, dns, ns=None, trusting=False):
         super().__init__(directory, ns)
         self.authority = authority
         self.dns = dns
+        self.trusting = trusting        # takes every challenge for done
 
     def start(self):
         cert, key = self.authority.server("localhost")
@@ -103,6 +105,7 @@ class Pebble(Service):
         # Settings for tests: no random sleeps, no refused nonces, no reuse.
         self.spawn([find_program("env"), "PEBBLE_VA_NOSLEEP=1",
                     "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0",
+                    f"PEBBLE_VA_ALWAYS_VALID={int(self.trusting)}",
                     find_program("pebble"), "-config",
                     self.path("pebble.json"), "-dnsserver", self.dns,
                     "-strict=false"])
@@ -158,6 +161,31 @@ class Front(Service):
         return True
 
 
+class Placardd(Service):
+    """The installed placardd, with the socket at its usual place."""
+
+    name = "placardd"
+
+    def start(self):
+        for line in ("mount -t tmpfs none /run", "mkdir /run/placard",
+                     "chmod 755 /run/placard", "groupadd -f -r placard"):
+            self.ns.run(*line.split())
+        shutil.copy2(os.path.join(lab_placard.build_dir(), "placardd"),
+                     self.ns.inside("/usr/sbin/placardd"))
+        self.spawn(["env", f"PLACARD_LIBEXEC={LIBEXEC}",
+                    "/usr/sbin/placardd"])
+        self.wait_ready()
+        return self
+
+    def ready(self):
+        return os.path.exists(self.ns.inside("/run/placard/placardd.sock"))
+
+    def jobs(self, tool):
+        """How many jobs a tool's hook has handed over."""
+        return len(set(re.findall(rf"job=({re.escape(tool)}-\S+)",
+                                  self.output())))
+
+
 class Done:
     """What a client's command did."""
 
@@ -171,9 +199,12 @@ class Done:
 class World:
     """All of it, and a placard that is installed in it."""
 
-    def __init__(self, directory, notify="fast", ask=None):
+    def __init__(self, directory, notify="fast", ask=None, daemon=False,
+                 trusting=False):
         self.dir = str(directory)
         self.notify = notify
+        self.trusting = trusting
+        self.daemon = daemon                # is there a placardd, too?
         self.ask = ask or f"{SECOND}:53"    # whom pebble asks
         self.parts = []
         self.root = os.path.join(self.dir, "www")
@@ -216,10 +247,12 @@ class World:
             self.write(BUNDLE, text.read() + ours)
         self._servers()
         self._begin(Pebble(self.path("pebble"), self.authority, self.ask,
-                           self.ns))
+                           self.ns, self.trusting))
         self._begin(Front(self.path("front"), self.authority, self.root,
                           self.ns))
         self._install()
+        self.service = self._begin(Placardd(
+            self.path("placardd"), self.ns)) if self.daemon else None
         self.before = self.state()
         return self
 

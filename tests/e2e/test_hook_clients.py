@@ -62,6 +62,29 @@ def world(tmp_path_factory):
         yield one
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    need()
+    if not lab.namespaces_work() or os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    with lab_acme.World(tmp_path_factory.mktemp("served"),
+                        daemon=True) as one:
+        yield one
+
+
+@pytest.fixture(params=["alone", "placardd"])
+def either(request):
+    """Hooks that do it all by themselves, or that ask placardd."""
+    name = "served" if request.param == "placardd" else "world"
+    return request.getfixturevalue(name)
+
+
+def went(world, tool, least=1):
+    """Where there is a placardd, this tool's hook has used it."""
+    if world.service:
+        assert world.service.jobs(tool) >= least, world.service.output()
+
+
 def follow(world, section):
     """Do what the section says."""
     for name, text in displays(section):
@@ -76,15 +99,16 @@ def fetched(world):
         return text.read().count("GET /.well-known/acme-challenge/")
 
 
-def test_certbot(world):
+def test_certbot(either):
     need("certbot")
-    before = fetched(world)
-    follow(world, "certbot")
+    before = fetched(either)
+    follow(either, "certbot")
     live = "/etc/letsencrypt/live"
-    assert world.names(f"{live}/example.com/cert.pem") == APEX
-    assert world.names(f"{live}/www.example.com/cert.pem") == WWW
-    assert fetched(world) > before
-    world.unchanged()
+    assert either.names(f"{live}/example.com/cert.pem") == APEX
+    assert either.names(f"{live}/www.example.com/cert.pem") == WWW
+    assert fetched(either) > before
+    either.unchanged()
+    went(either, "certbot", 3)
 
 
 def test_certbot_renews_several(world):
@@ -110,8 +134,10 @@ def test_dehydrated(world):
     world.unchanged()
 
 
-@pytest.mark.parametrize("chain", ["yes", "no"])
-def test_dehydrated_chain(world, chain):
+@pytest.mark.parametrize("way,chain", [
+    ("world", "yes"), ("world", "no"), ("served", "yes")])
+def test_dehydrated_chain(request, way, chain):
+    world = request.getfixturevalue(way)
     need("dehydrated")
     if not os.path.exists(world.inside("/var/lib/dehydrated/accounts")):
         world.ok("dehydrated --register --accept-terms")
@@ -123,14 +149,16 @@ def test_dehydrated_chain(world, chain):
     assert world.names(
         f"/var/lib/dehydrated/certs/c{chain}/cert.pem") == APEX
     world.unchanged()
+    went(world, "dehydrated")
 
 
-def test_lego(world):
+def test_lego(either):
     need("lego")
-    follow(world, "lego")
-    assert world.names(
+    follow(either, "lego")
+    assert either.names(
         "/var/lib/lego/certificates/example.com.crt") == APEX
-    world.unchanged()
+    either.unchanged()
+    went(either, "lego", 2)
 
 
 def test_lego_default_mode(world):
@@ -144,12 +172,13 @@ def test_lego_default_mode(world):
     world.unchanged()
 
 
-def test_uacme(world):
+def test_uacme(either):
     need("uacme")
-    follow(world, "uacme")
-    assert world.names("/etc/ssl/uacme/example.com/cert.pem") == APEX
-    assert world.names("/etc/ssl/uacme/www.example.com/cert.pem") == WWW
-    world.unchanged()
+    follow(either, "uacme")
+    assert either.names("/etc/ssl/uacme/example.com/cert.pem") == APEX
+    assert either.names("/etc/ssl/uacme/www.example.com/cert.pem") == WWW
+    either.unchanged()
+    went(either, "uacme", 3)
 
 
 @pytest.mark.parametrize("off,wanted", [("lab", "http-01"),
@@ -204,7 +233,7 @@ done
 """
 
 
-def test_acme_sh(world):
+def test_acme_sh(either):
     need("kdig")
     values = [lab.value("one"), lab.value("two")]
     script = ACME_SH
@@ -213,20 +242,21 @@ def test_acme_sh(world):
             "set -f", f"set -f\nv{i + 1}={one}", 1)
     script = script.replace("_info()", 'value() { eval "echo \\$v$1"; }\n'
                             "_info()", 1)
-    world.write("/usr/bin/acme.sh", script, 0o755)
-    os.makedirs(world.path("home", ".acme.sh", "dnsapi"), exist_ok=True)
-    follow(world, "acme.sh")
+    either.write("/usr/bin/acme.sh", script, 0o755)
+    os.makedirs(either.path("home", ".acme.sh", "dnsapi"), exist_ok=True)
+    follow(either, "acme.sh")
 
     def read(name):
-        with open(world.path("home", name), encoding="ascii") as text:
+        with open(either.path("home", name), encoding="ascii") as text:
             return text.read().replace('"', "").split()
     assert read("seen") == sorted(values)
     assert read("left1") == [values[1]]
     assert read("left2") == []
-    world.unchanged()
+    either.unchanged()
+    went(either, "acme.sh", 2)
 
 
-def mod_md_conf(world, version):
+def mod_md_conf(world, version, group="www-data"):
     """The manual's lines in a server that needs them."""
     lines = displays("mod_md")[0][1]
     if version == 1:
@@ -238,7 +268,7 @@ def mod_md_conf(world, version):
             f"{modules}PidFile {world.path('apache', 'pid')}\n"
             f"ErrorLog {world.path('apache', 'error.log')}\n"
             "LogLevel md:debug\nListen 127.0.0.90:443\n"
-            "User www-data\nGroup www-data\n"
+            f"User www-data\nGroup {group}\n"
             f"MDStoreDir {world.path('apache', 'md')}\n"
             "MDCertificateAgreement accepted\nMDRetryDelay 5s\n"
             f"MDContactEmail a@example.com\n{lines}"
@@ -246,15 +276,41 @@ def mod_md_conf(world, version):
             "  ServerAlias *.example.com\n  SSLEngine on\n</VirtualHost>\n")
 
 
-@pytest.mark.parametrize("version", [2, 1])
-def test_mod_md(world, version, tmp_path):
-    """A real httpd, whose children call the hook as www-data."""
-    need("apache2")
+def httpd(world, version, group="www-data", **env):
+    """Run a real httpd until it has its certificate and has cleaned up."""
     folder = world.path("apache")
     world.ns.run("rm", "-rf", folder)
     os.makedirs(folder)
     world.ns.add_address("127.0.0.90")
-    # The children need placard's configuration, secret and state.
+    for path in (world.dir, *(_parents(world.dir))):
+        os.chmod(path, os.stat(path).st_mode | 0o011)
+    with open(os.path.join(folder, "httpd.conf"), "w",
+              encoding="ascii") as out:
+        out.write(mod_md_conf(world, version, group))
+    server = world.popen(
+        f"exec apache2 -D FOREGROUND -f {folder}/httpd.conf", **env)
+    staged = f"{folder}/md/staging/example.com/pubcert.pem"
+    try:
+        lab.wait_for(lambda: os.path.exists(staged) or
+                     server.poll() is not None, "a certificate", 90)
+        assert server.poll() is None, server.communicate()
+        lab.wait_for(lambda: not world.primary.texts(
+            "_acme-challenge.example.com"), "the teardown", 30)
+    except lab.LabError:
+        with open(f"{folder}/error.log", encoding="utf-8") as log:
+            raise AssertionError(log.read()[-5000:]) from None
+    finally:
+        lab.kill_tree(server.pid, signal.SIGTERM)
+        server.communicate(timeout=30)
+    assert world.names(staged) == APEX
+    world.unchanged()
+
+
+@pytest.mark.parametrize("version", [2, 1])
+def test_mod_md(world, version):
+    """The hook is called by httpd's children, as www-data."""
+    need("apache2")
+    # They need placard's configuration, secret and state.
     config = world.inside("/var/placard-www")
     world.ns.run("rm", "-rf", "/var/placard-www")
     os.makedirs(config)
@@ -266,31 +322,18 @@ def test_mod_md(world, version, tmp_path):
         world.write("/var/placard-www/secret", one.read(), 0o600)
     world.write("/var/placard-www/placard.conf", text, 0o600)
     world.ns.run("chown", "-R", "www-data:", "/var/placard-www")
-    for path in (world.dir, *(_parents(world.dir))):
-        os.chmod(path, os.stat(path).st_mode | 0o011)
-    with open(os.path.join(folder, "httpd.conf"), "w",
-              encoding="ascii") as out:
-        out.write(mod_md_conf(world, version))
-    httpd = world.popen(
-        f"exec apache2 -D FOREGROUND -f {folder}/httpd.conf",
-        PLACARD_CONFIG="/var/placard-www/placard.conf")
-    staged = f"{folder}/md/staging/example.com/pubcert.pem"
-    try:
-        lab.wait_for(lambda: os.path.exists(staged) or
-                     httpd.poll() is not None, "a certificate", 90)
-        assert httpd.poll() is None, httpd.communicate()
-        lab.wait_for(lambda: not world.primary.texts(
-            "_acme-challenge.example.com"), "the teardown", 30)
-    except lab.LabError:
-        with open(f"{folder}/error.log", encoding="utf-8") as log:
-            raise AssertionError(log.read()[-5000:]) from None
-    finally:
-        lab.kill_tree(httpd.pid, signal.SIGTERM)
-        httpd.communicate(timeout=30)
-    assert world.names(staged) == APEX
-    world.unchanged()
+    httpd(world, version, PLACARD_CONFIG="/var/placard-www/placard.conf")
     left = world.ok("placard -c /var/placard-www/placard.conf list").text
     assert left == ""
+
+
+@pytest.mark.parametrize("version", [2, 1])
+def test_mod_md_through_placardd(served, version):
+    """The children can read nothing of placard's; their group will do."""
+    need("apache2")
+    before = served.service.jobs("mod_md")
+    httpd(served, version, group="placard")
+    assert served.service.jobs("mod_md") >= before + 2
 
 
 def _parents(path):
@@ -309,7 +352,7 @@ def test_killed_hook_leaves_nothing_for_ever(world, tool):
     else:
         world.ok("uacme -c /etc/uacme-k -y new a@example.com")
         line = ("uacme -c /etc/uacme-k -h /usr/libexec/placard/hook-uacme "
-                "issue k.example.com '*.k.example.com'")
+                "issue '*.k.example.com'")    # by dns-01 only
     world.secondary.pause()
     try:
         client = world.popen(line)

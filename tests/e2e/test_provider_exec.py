@@ -3,6 +3,7 @@
 """The exec provider: programs of other tools publish."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import pwd
@@ -12,6 +13,7 @@ import pytest
 
 import lab
 import lab_acme
+from lab_daemon import Daemon
 
 THUMB = "9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"
 KEYAUTH = f"tok.{THUMB}"
@@ -136,13 +138,15 @@ def test_lego_raw_after_a_crash(bed, program):
     assert bed.placard.quiet_journal()
 
 
-def test_hook_lego_to_exec_lego_raw(bed, program):
-    """lego's RAW words go through placard unharmed."""
+@pytest.mark.parametrize("daemon", [False, True])
+def test_hook_lego_to_exec_lego_raw(bed, program, daemon):
+    """lego's RAW words go through placard and placardd unharmed."""
     program("true", protocol="lego-raw")
     words = ["--", bed.zone, "tok", KEYAUTH]
-    for verb in ("present", "cleanup"):
-        done = bed.placard.run("hook", "--no-wait", "lego", verb, *words)
-        assert done.status == 0, done
+    with Daemon(bed.placard) if daemon else contextlib.nullcontext():
+        for verb in ("present", "cleanup"):
+            done = bed.placard.run("hook", "--no-wait", "lego", verb, *words)
+            assert done.status == 0, done
     assert [one for one, _ in calls(bed)] == [
         [verb, *words] for verb in ("present", "cleanup")]
 

@@ -224,6 +224,40 @@ def test_acmedns_third_value_waits(bed, acmedns):
     assert acmedns.slots == [lab.value("a"), lab.value("b")]
 
 
+def test_acmedns_processes_know_of_each_other(bed, acmedns):
+    """As certbot's hooks do it: a process for each value."""
+    run = bed.placard.run
+
+    def cleanup(seed):
+        assert run("cleanup", *bed.dns01(seed)).status == 0
+
+    for seed in "ab":
+        assert run("present", *bed.dns01(seed)).status == 0
+    third = run("present", "--timeout", "2", *bed.dns01("c"))
+    assert third.status == 6 and "in use" in third.err, third
+    assert set(acmedns.slots) == {lab.value("a"), lab.value("b")}
+    # b goes: c may have its place, and not that of a, which is older.
+    cleanup("b")
+    assert run("present", *bed.dns01("c")).status == 0
+    assert set(acmedns.slots) == {lab.value("a"), lab.value("c")}
+    cleanup("a")
+    assert run("present", *bed.dns01("d")).status == 0
+    assert set(acmedns.slots) == {lab.value("c"), lab.value("d")}
+    assert run("cleanup", "--all").status == 0
+    assert run("present", *bed.dns01("e")).status == 0
+
+
+def test_acmedns_two_at_once(bed, acmedns):
+    """Of three commands at once two win, and their values are there."""
+    procs = [bed.placard.popen("present", "--timeout", "2",
+                               *bed.dns01(seed)) for seed in "abc"]
+    done = [bed.placard.finish(p) for p in procs]
+    assert sorted(one.status for one in done) == [0, 0, 6], done
+    assert set(acmedns.slots) == {
+        lab.value(seed) for seed, one in zip("abc", done)
+        if one.status == 0}
+
+
 def test_acmedns_refusals(bed, acmedns):
     acmedns.entry["password"] = "other"
     bed.placard.secret_file("acmedns.json",
