@@ -34,6 +34,8 @@
 #define MOST_OF_ONE 128		/* connections of one user */
 #define LINE_MOST (PL_LIM_JOB + PL_LIM_LINE)
 #define QUEUE_MOST (8u << 20)	/* events that a watcher has not read */
+#define LINGER_MS 5000
+#define AGAIN_MS 20
 
 struct client {
 	struct pl_control *c;
@@ -46,7 +48,8 @@ struct client {
 	char *wait;			/* job that it waits for */
 	bool watch;
 	char *watched;			/* one job only, or NULL */
-	bool closing, dead;
+	bool closing, eof, dead;
+	uint64_t timer;
 };
 
 struct pl_control {
@@ -80,6 +83,7 @@ client_free(struct client *cl)
 	*at = cl->next;
 	cl->c->n--;
 	pl_loop_unwatch(cl->c->d->loop, cl->fd);
+	pl_loop_forget(cl->c->d->loop, cl->timer);
 	close(cl->fd);
 	pl_buf_clear(&cl->in);
 	pl_buf_clear(&cl->out);
@@ -384,9 +388,8 @@ client_read(struct client *cl)
 	n = read(cl->fd, block, sizeof(block));
 	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
 		/* Who has said all may still want to hear the answer. */
-		cl->closing = true;
-		if (n == -1 || cl->out.len == cl->sent)
-			cl->dead = true;
+		cl->closing = cl->eof = true;
+		cl->dead = n == -1;
 		return;
 	}
 	if (n == -1 || cl->closing)
@@ -421,15 +424,57 @@ client_write(struct client *cl)
 }
 
 static void
+client_again(void *arg)
+{
+	struct client *cl = arg;
+
+	cl->timer = 0;
+	/* It had its time to hear the answer. */
+	if (cl->out.len == cl->sent)
+		client_free(cl);
+	else
+		on_client(cl);
+}
+
+/*
+ * A client is let go.  To close while it still writes would take the answer
+ * from it, so its input is read until it ends; where that has ended and it
+ * does not read, it is looked after now and then.
+ */
+static void
+client_part(struct client *cl)
+{
+	struct pl_loop *loop = cl->c->d->loop;
+	bool said = cl->out.len == cl->sent;
+
+	if (said && (cl->eof || cl->c->n > MOST_CLIENTS)) {
+		client_free(cl);
+		return;
+	}
+	if (cl->eof)
+		pl_loop_unwatch(loop, cl->fd);
+	else
+		client_watch(cl);
+	if (cl->timer != 0 || !(said || cl->eof))
+		return;
+	if (said)
+		shutdown(cl->fd, SHUT_WR);
+	cl->timer = pl_loop_after(loop, said ? LINGER_MS : AGAIN_MS,
+	    client_again, cl);
+}
+
+static void
 on_client(void *arg)
 {
 	struct client *cl = arg;
 
 	client_write(cl);
-	if (!cl->dead && !(cl->closing && cl->out.len > cl->sent))
+	if (!cl->dead && !cl->eof)
 		client_read(cl);
-	if (cl->dead || (cl->closing && cl->out.len == cl->sent))
+	if (cl->dead)
 		client_free(cl);
+	else if (cl->closing)
+		client_part(cl);
 	else
 		client_watch(cl);
 }
@@ -631,6 +676,7 @@ static enum pl_code
 listen_at(struct pl_control *c, const char *path, struct pl_err *err)
 {
 	struct sockaddr_un sa;
+	struct stat st;
 	enum pl_code code;
 
 	code = address(c, &sa, err);
@@ -642,8 +688,10 @@ listen_at(struct pl_control *c, const char *path, struct pl_err *err)
 	    0);
 	if (c->fd == -1 || bind(c->fd, (const void *)&sa, sizeof(sa)) == -1)
 		return pl_fail_sys(err, PL_EIO, errno, "%s", path);
-	if (c->has_group && fchownat(c->dirfd, c->name, (uid_t)-1, c->group,
-	    AT_SYMLINK_NOFOLLOW) == -1) {
+	if (fstatat(c->dirfd, c->name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return pl_fail_sys(err, PL_EIO, errno, "%s", path);
+	if (c->has_group && st.st_gid != c->group && fchownat(c->dirfd,
+	    c->name, (uid_t)-1, c->group, AT_SYMLINK_NOFOLLOW) == -1) {
 		pl_logf(&c->d->log, PL_LOG_WARN, "control", "socket=%s "
 		    "error=\"cannot be given to the group: %s\"", path,
 		    strerror(errno));

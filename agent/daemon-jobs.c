@@ -5,7 +5,7 @@
  * The life of the service's jobs: active, held, removing, done.  A step is in
  * the journal before it is taken, so that work_load finds it again.
  */
-#include "daemon.h"	/* house: allow length */
+#include "daemon.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,97 +15,12 @@
 #define REMOVE_MS 3600000
 #define AGAIN_MS 60000		/* a removal that failed, doubled each time */
 #define AGAIN_CAP_MS 3600000
-#define DAY_MS INT64_C(86400000)
 
 static void work_turn(void *daemon);
 static void remove_start(struct pl_djob *j);
 static void on_time(void *job);
 
-/* ---- the table --------------------------------------------------------------- */
-
-static size_t
-hash(const char *id, size_t n)
-{
-	size_t h = 5381;
-
-	for (; *id != '\0'; id++)
-		h = h * 33 + (unsigned char)*id;
-	return h % n;
-}
-
-struct pl_djob *
-work_find(struct pl_daemon *d, const char *id)
-{
-	struct pl_djob *j;
-
-	if (d->nbuckets == 0)
-		return NULL;
-	j = d->buckets[hash(id, d->nbuckets)];
-	while (j != NULL && strcmp(j->row.id, id) != 0)
-		j = j->next;
-	return j;
-}
-
-static void
-table_grow(struct pl_daemon *d)
-{
-	size_t n = d->nbuckets * 2 + 64;
-	struct pl_djob **new = pl_array(n, sizeof(struct pl_djob *)), *j;
-
-	for (size_t i = 0; i < d->nbuckets; i++) {
-		while ((j = d->buckets[i]) != NULL) {
-			size_t h = hash(j->row.id, n);
-
-			d->buckets[i] = j->next;
-			j->next = new[h];
-			new[h] = j;
-		}
-	}
-	free(d->buckets);
-	d->buckets = new;
-	d->nbuckets = n;
-}
-
-/* Takes over the row; its document and report stay in the journal. */
-static struct pl_djob *
-table_add(struct pl_daemon *d, struct pl_job_row *row)
-{
-	struct pl_djob *j = pl_alloc(sizeof(*j));
-	size_t h;
-
-	if (d->njobs >= d->nbuckets)
-		table_grow(d);
-	j->d = d;
-	j->row = *row;
-	*row = (struct pl_job_row){ 0 };	/* transferred */
-	free(j->row.doc);
-	free(j->row.report);
-	j->row.doc = j->row.report = NULL;
-	h = hash(j->row.id, d->nbuckets);
-	j->next = d->buckets[h];
-	d->buckets[h] = j;
-	d->njobs++;
-	return j;
-}
-
-static void
-table_remove(struct pl_djob *j)
-{
-	struct pl_daemon *d = j->d;
-	struct pl_djob **at = &d->buckets[hash(j->row.id, d->nbuckets)];
-
-	while (*at != j)
-		at = &(*at)->next;
-	*at = j->next;
-	d->njobs--;
-	for (size_t i = 0; i < d->ntouched; i++) {
-		if (d->touched[i] == j)
-			d->touched[i] = NULL;
-	}
-	pl_loop_forget(d->loop, j->timer);
-	pl_job_row_clear(&j->row);
-	free(j);
-}
+/* ---- steps ------------------------------------------------------------------- */
 
 static void
 touch(struct pl_djob *j)
@@ -125,8 +40,8 @@ touch(struct pl_djob *j)
 	d->touched[d->ntouched++] = j;
 }
 
-static void
-set_timer(struct pl_djob *j, int64_t ms)
+void
+work_timer(struct pl_djob *j, int64_t ms)
 {
 	pl_loop_forget(j->d->loop, j->timer);
 	j->timer = pl_loop_after(j->d->loop, ms, on_time, j);
@@ -241,31 +156,6 @@ rows_of(struct pl_djob *j, struct pl_row **rows, size_t *n)
 	return true;
 }
 
-static enum pl_state
-state_by_name(const char *name)
-{
-	for (enum pl_state s = PL_QUEUED; s < PL_NSTATES; s++) {
-		if (strcmp(name, pl_state_name(s)) == 0)
-			return s;
-	}
-	return PL_QUEUED;
-}
-
-static enum pl_state
-state_of_report(const char *text)
-{
-	enum pl_state state = PL_QUEUED;
-	struct pl_err err;
-	json_t *j;
-
-	if (text == NULL || pl_json_parse(&j, text, strlen(text), "report",
-	    &err) != PL_OK)
-		return state;
-	state = state_by_name(report_state(j));
-	pl_json_free(j);
-	return state;
-}
-
 static void
 job_done(struct pl_djob *j)
 {
@@ -282,14 +172,14 @@ job_done(struct pl_djob *j)
 	j->row.phase = PL_J_DONE;
 	j->row.ended = pl_wall_ms();
 	j->row.report = pl_json_text(report);
-	j->state = state_by_name(report_state(report));
+	j->state = state_of(report_state(report));
 	pl_json_free(report);
 	put(j);
 	/* What is in memory is read anew when the journal works again. */
 	if (d->broken.code != PL_OK)
 		return;
 	say(j);
-	table_remove(j);
+	table_drop(j);
 }
 
 static void
@@ -341,7 +231,7 @@ remove_ended(struct pl_djob *j)
 		pl_logf(&d->log, PL_LOG_WARN, "removal", "job=%s left=%zu "
 		    "again=%llds error=\"%s\"", j->row.id, n,
 		    (long long)wait / 1000, first_error(j->run));
-		set_timer(j, wait < AGAIN_CAP_MS ? wait : AGAIN_CAP_MS);
+		work_timer(j, wait < AGAIN_CAP_MS ? wait : AGAIN_CAP_MS);
 	}
 	pl_engine_forget(d->engine, j->run);
 	j->run = NULL;
@@ -360,7 +250,7 @@ held(struct pl_djob *j)
 		ms = j->hold_seconds * 1000;
 	j->row.phase = PL_J_HELD;
 	j->row.due = now + ms;
-	set_timer(j, ms);
+	work_timer(j, ms);
 }
 
 static void
@@ -465,121 +355,6 @@ work_turn(void *arg)
 		daemon_ok(d, pl_journal_commit(d->journal, &err), &err);
 }
 
-/* ---- taking jobs --------------------------------------------------------------------- */
-
-static enum pl_code
-may_admit(struct pl_daemon *d, const struct pl_job *job, struct pl_err *err)
-{
-	size_t which;
-
-	if (d->broken.code != PL_OK) {
-		*err = d->broken;
-		err->code = PL_EIO;
-		return pl_prefix(err, "no new jobs now");
-	}
-	if (d->stopping)
-		return pl_fail(err, PL_ENET, "placardd is stopping");
-	if (d->njobs >= d->config->service.max_jobs)
-		return pl_fail(err, PL_ELIMIT, "job %s: %zu jobs are not done "
-		    "yet, and max-jobs is %u", job->id, d->njobs,
-		    d->config->service.max_jobs);
-	if (job->deadline != 0 && job->deadline <= pl_wall_ms())
-		return pl_fail(err, PL_EINVAL, "job %s: deadline: has passed",
-		    job->id);
-	if (job->notify != NULL &&
-	    pl_config_notify(d->config, job->notify) == NULL)
-		return pl_fail(err, PL_EINVAL, "job %s: notify: the "
-		    "configuration has no section notify \"%s\"", job->id,
-		    job->notify);
-	if (pl_config_allows(d->config, job, &which, err) != PL_OK)
-		return pl_prefix(err, "job %s: challenges[%zu].%s", job->id,
-		    which, job->challenges[which].kind == PL_FILE ? "path" :
-		    "name");
-	return PL_OK;
-}
-
-/* Is the job there already?  Only the very same one may come again. */
-static enum pl_code
-known_already(struct pl_daemon *d, const struct pl_job *job, int64_t uid,
-    struct pl_djob **out, struct pl_err *err)
-{
-	struct pl_job_row kept;
-	enum pl_code code;
-
-	*out = work_find(d, job->id);
-	if (*out == NULL)
-		return PL_OK;
-	code = pl_journal_job_get(d->journal, job->id, &kept, err);
-	if (code != PL_OK)
-		return code;
-	if (kept.uid != uid || !pl_streq(kept.doc, job->doc)) {
-		*out = NULL;
-		code = pl_fail(err, PL_EINVAL, "job %s: there is another job "
-		    "of this name that is not done yet", job->id);
-	}
-	pl_job_row_clear(&kept);
-	return code;
-}
-
-static int64_t
-deadline_of(const struct pl_daemon *d, const struct pl_job *job, int64_t now)
-{
-	return job->deadline != 0 ? job->deadline :
-	    now + d->config->service.deadline_ms;
-}
-
-enum pl_code
-work_admit(struct pl_daemon *d, struct pl_job *job, int64_t uid,
-    const char *source, struct pl_djob **out, bool *fresh,
-    struct pl_err *err)
-{
-	struct pl_job_row row = { .uid = uid, .phase = PL_J_ACTIVE,
-		.created = pl_wall_ms(), .told = -1 };
-	enum pl_code code;
-	json_t *report;
-
-	*out = NULL;
-	*fresh = false;
-	pl_err_clear(err);
-	code = known_already(d, job, uid, out, err);
-	if (code == PL_OK && *out == NULL)
-		code = may_admit(d, job, err);
-	if (code != PL_OK || *out != NULL) {
-		pl_job_clear(job);
-		return code;
-	}
-	report = report_of_job(job, NULL, NULL);
-	row.id = pl_strdup(job->id);
-	row.doc = pl_strdup(job->doc);
-	row.deadline = deadline_of(d, job, row.created);
-	row.source = pl_strdup(source);
-	row.notify = pl_strdup(job->notify);
-	row.report = pl_json_text(report);
-	pl_json_free(report);
-	code = pl_journal_job_add(d->journal, &row, err);
-	if (!daemon_ok(d, code, err)) {
-		pl_job_row_clear(&row);
-		pl_job_clear(job);
-		return PL_EIO;
-	}
-	*out = table_add(d, &row);
-	*fresh = true;
-	(*out)->hold = job->hold;
-	(*out)->hold_seconds = job->hold_seconds;
-	pl_job_clear(job);
-	return PL_OK;
-}
-
-void
-work_refuse(struct pl_djob *j)
-{
-	struct pl_err err;
-
-	daemon_ok(j->d, pl_journal_job_drop(j->d->journal, j->row.id, &err),
-	    &err);
-	table_remove(j);
-}
-
 /* ---- starting and going on --------------------------------------------------------- */
 
 static bool
@@ -644,7 +419,7 @@ static void
 run_started(struct pl_djob *j, int64_t left)
 {
 	j->run->tag = j;
-	set_timer(j, left + LATE_MS);
+	work_timer(j, left + LATE_MS);
 	/* What failed, or was found done, at once. */
 	for (size_t i = 0; i < j->run->job.n; i++) {
 		if (j->run->tasks[i].state == PL_FAILED)
@@ -856,118 +631,4 @@ work_reconcile(struct pl_daemon *d)
 	if (before != 0)
 		daemon_ok(d, pl_journal_job_expire(d->journal,
 		    now - d->config->service.keep_ms, &gone, &err), &err);
-}
-
-/* ---- asking ------------------------------------------------------------------------------ */
-
-enum pl_code
-work_report(struct pl_daemon *d, const char *id, int64_t uid,
-    json_t **report, enum pl_job_phase *phase, struct pl_err *err)
-{
-	const struct pl_djob *j = work_find(d, id);
-	struct pl_job_row kept;
-	enum pl_code code;
-
-	*report = NULL;
-	code = pl_journal_job_get(d->journal, id, &kept, err);
-	if (code != PL_OK)
-		return code;
-	if (kept.id == NULL || (uid != -1 && kept.uid != uid))
-		code = pl_fail(err, PL_EREMOTE, "job %s: no such job", id);
-	else if (j != NULL && j->run != NULL && j->row.phase == PL_J_ACTIVE)
-		*report = pl_run_json(j->run);
-	else
-		code = pl_json_parse(report, kept.report != NULL ?
-		    kept.report : "", kept.report != NULL ?
-		    strlen(kept.report) : 0, id, err);
-	*phase = kept.phase;
-	pl_job_row_clear(&kept);
-	return code;
-}
-
-void
-work_count(const struct pl_daemon *d, size_t states[PL_NSTATES])
-{
-	const struct pl_djob *j;
-
-	memset(states, 0, PL_NSTATES * sizeof(states[0]));
-	for (size_t i = 0; i < d->nbuckets; i++) {
-		for (j = d->buckets[i]; j != NULL; j = j->next) {
-			for (size_t k = 0; j->run != NULL &&
-			    k < j->run->job.n; k++)
-				states[j->run->tasks[k].state]++;
-		}
-	}
-}
-
-/* ---- loading -------------------------------------------------------------------------------- */
-
-struct load {
-	struct pl_daemon *d;
-	struct pl_job_row *rows;
-	enum pl_state *states;
-	size_t n;
-};
-
-static void
-load_row(void *arg, const struct pl_job_row *r)
-{
-	struct load *l = arg;
-	struct pl_job_row *new;
-
-	if (r->phase == PL_J_DONE)
-		return;
-	l->rows = pl_grow(l->rows, l->n + 1, sizeof(*l->rows));
-	new = &l->rows[l->n++];
-	*new = *r;
-	new->id = pl_strdup(r->id);
-	new->source = pl_strdup(r->source);
-	new->notify = pl_strdup(r->notify);
-	new->report = NULL;
-	l->states = pl_grow(l->states, l->n, sizeof(*l->states));
-	l->states[l->n - 1] = state_of_report(r->report);
-}
-
-enum pl_code
-work_load(struct pl_daemon *d, struct pl_err *err)
-{
-	struct load l = { .d = d };
-	enum pl_code code;
-
-	code = pl_journal_job_each(d->journal, NULL, load_row, &l, err);
-	for (size_t i = 0; i < l.n; i++) {
-		int64_t left = l.rows[i].due - pl_wall_ms();
-		struct pl_djob *j = table_add(d, &l.rows[i]);
-
-		if (j->row.phase != PL_J_ACTIVE)
-			j->state = l.states[i];
-		if (j->row.phase != PL_J_HELD)
-			continue;
-		/* Not before its time, whatever the clock says now. */
-		if (left > 3650 * DAY_MS)
-			left = 3650 * DAY_MS;
-		set_timer(j, left);
-	}
-	free(l.rows);
-	free(l.states);
-	return code;
-}
-
-void
-work_free(struct pl_daemon *d)
-{
-	struct pl_djob *j;
-
-	for (size_t i = 0; i < d->nbuckets; i++) {
-		while ((j = d->buckets[i]) != NULL) {
-			d->buckets[i] = j->next;
-			pl_loop_forget(d->loop, j->timer);
-			pl_job_row_clear(&j->row);
-			free(j);
-		}
-	}
-	free(d->buckets);
-	free(d->touched);
-	d->buckets = d->touched = NULL;
-	d->nbuckets = d->njobs = d->ntouched = d->captouched = 0;
 }

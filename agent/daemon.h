@@ -68,16 +68,19 @@ void daemon_broken(struct pl_daemon *d, const struct pl_err *err);
 bool daemon_ok(struct pl_daemon *d, enum pl_code code,
     const struct pl_err *err);
 
-/* daemon-jobs.c: the jobs.  Runs are told apart by their tag, a job or NULL. */
-void work_changed(void *daemon, const struct pl_task *t,
-    enum pl_state before);
-/* Reads the jobs that the journal has. */
+/* daemon-table.c: the jobs that are not done */
+/* Reads those that the journal has. */
 enum pl_code work_load(struct pl_daemon *d, struct pl_err *err);
-/* A new engine: goes on with all jobs that need one. */
-void work_bind(struct pl_daemon *d);
-void work_unbind(struct pl_daemon *d);
 void work_free(struct pl_daemon *d);
 struct pl_djob *work_find(struct pl_daemon *d, const char *id);
+/* Takes over the row; its document and report stay in the journal. */
+struct pl_djob *table_add(struct pl_daemon *d, struct pl_job_row *row);
+void table_drop(struct pl_djob *j);
+/* How many challenges are in each state now. */
+void work_count(const struct pl_daemon *d, size_t states[PL_NSTATES]);
+enum pl_state state_of(const char *name);	/* as reports have it */
+
+/* daemon-take.c */
 /*
  * Takes a job (keeps its content), durably.  The same one again from the same
  * user is the one that is there.  A new job waits for work_start: *fresh.
@@ -85,17 +88,25 @@ struct pl_djob *work_find(struct pl_daemon *d, const char *id);
 enum pl_code work_admit(struct pl_daemon *d, struct pl_job *job, int64_t uid,
     const char *source, struct pl_djob **out, bool *fresh,
     struct pl_err *err);
-void work_start(struct pl_djob *j);
 void work_refuse(struct pl_djob *j);	/* it was admitted, but not started */
-/* Ends a job: takes back what it has published. */
-void work_end(struct pl_djob *j, bool cancelled);
 /* Gives the report; PL_EREMOTE: no such job of this user (-1: any). */
 enum pl_code work_report(struct pl_daemon *d, const char *id, int64_t uid,
     json_t **report, enum pl_job_phase *phase, struct pl_err *err);
+
+/* daemon-jobs.c: their life.  Runs are told apart by their tag, a job or
+ * NULL. */
+void work_changed(void *daemon, const struct pl_task *t,
+    enum pl_state before);
+/* A new engine: goes on with all jobs that need one. */
+void work_bind(struct pl_daemon *d);
+void work_unbind(struct pl_daemon *d);
+void work_start(struct pl_djob *j);
+/* Ends a job: takes back what it has published. */
+void work_end(struct pl_djob *j, bool cancelled);
+/* When something is due for the job, in place of what was set before. */
+void work_timer(struct pl_djob *j, int64_t ms);
 /* Removes what nobody owns; forgets jobs that were done long ago. */
 void work_reconcile(struct pl_daemon *d);
-/* How many challenges are in each state now. */
-void work_count(const struct pl_daemon *d, size_t states[PL_NSTATES]);
 
 /* daemon-report.c */
 json_t *report_of_job(const struct pl_job *job, const char *code,

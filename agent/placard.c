@@ -80,6 +80,10 @@ static const struct pl_command commands[] = {
 "reissue ID --csr FILE [--add-san N]... [--remove-san N]... [--wait]\n"
 "revoke ID [--reason T] | cancel ID [--reason T]\n"
 "METHOD: dns, file, https-file, email.  See placard-orders(7).\n" },
+	{ "service", "install | uninstall | start | stop | status",
+	    "Makes this host run placardd, or undoes it.", PL_TAKES_SERVICE,
+	    1, 1, pl_cmd_service,
+	    "install takes the file that --config names as the configuration.\n" },
 };
 
 void

@@ -377,8 +377,13 @@ drop_capabilities(void)
 	struct __user_cap_header_struct head = {
 		.version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
+	struct __user_cap_data_struct have[2];
 
-	return syscall(SYS_capset, &head, none) == 0;
+	if (syscall(SYS_capset, &head, none) == 0)
+		return true;
+	/* A service manager may have taken them, and capset(2) with them. */
+	return syscall(SYS_capget, &head, have) == 0 &&
+	    have[0].permitted == 0 && have[1].permitted == 0;
 }
 
 void

@@ -26,6 +26,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
 
 import lab  # noqa: E402
+import service  # noqa: E402
+from service import memory_of  # noqa: E402
 
 NSUPDATE_FULL = 700     # of our records in one UPDATE of nsupdate
 KNSUPDATE_FULL = 780
@@ -99,22 +101,6 @@ def race(title, rows, rounds, note=None):
     if note:
         print(f"\n{note}")
     sys.stdout.flush()
-
-
-def memory_of(pid):
-    """(PSS, RSS) of pid and everything below it, in MiB."""
-    pss = rss = 0
-    for one in lab.descendants(pid):
-        try:
-            with open(f"/proc/{one}/smaps_rollup", encoding="ascii") as text:
-                for line in text:
-                    if line.startswith("Pss:"):
-                        pss += int(line.split()[1])
-                    elif line.startswith("Rss:"):
-                        rss += int(line.split()[1])
-        except OSError:
-            continue
-    return pss / 1024, rss / 1024
 
 
 def life_of(argv, env=None):
@@ -486,6 +472,16 @@ def beside_silence(options, bed):
         race("one of three servers silent, until all is said", [
             Row("placard verify", count, lambda n=count: turn(n))
             for count in (1, 100, 1000)], options.rounds)
+
+
+@table
+def daemon(options, base):
+    """placardd: memory, idleness, time to the first call, sustained rate."""
+    if options.peers_only:
+        return
+    with Bed(base, ["z.bench.test"]) as bed:
+        service.figures(bed, options.rounds)
+        assert bed.empty()
 
 
 def main():

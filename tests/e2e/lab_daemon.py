@@ -2,8 +2,10 @@
 # Copyright The placard authors
 """placardd as a test has it: started, asked, reloaded, killed."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -106,6 +108,23 @@ class Daemon:
         for name in names:
             done = self.placard.json("job", "release", name)
             assert done.status == 0, done
+
+    def ask(self, *requests):
+        """Raw requests over one connection; the answers in their order."""
+        here = os.getcwd()
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(60)
+            os.chdir(self.placard.state)    # a socket's path must be short
+            try:
+                sock.connect("placardd.sock")
+            finally:
+                os.chdir(here)
+            answers = sock.makefile()
+            found = []
+            for request in requests:
+                sock.sendall(json.dumps(request).encode() + b"\n")
+                found.append(json.loads(answers.readline()))
+        return found
 
     def jobs(self):
         done = self.placard.json("job", "list")

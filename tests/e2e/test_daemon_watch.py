@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -188,6 +190,69 @@ def test_the_socket_answers_nonsense(bed, line):
         assert daemon.answers()
 
 
+def connect(placard):
+    here = os.getcwd()
+    os.chdir(placard.state)     # a path of a socket must be short
+    try:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(20)
+        sock.connect("placardd.sock")
+    finally:
+        os.chdir(here)
+    return sock
+
+
+def test_a_refused_client_may_go_on_writing(bed):
+    """It hears why, even where it writes more than the socket holds."""
+    with Daemon(bed.placard) as daemon:
+        with connect(bed.placard) as sock:
+            sock.sendall(b"{\n")
+            time.sleep(0.2)
+            for _ in range(16):
+                sock.sendall(b"x" * 65536)
+            time.sleep(0.2)
+            answer = json.loads(sock.makefile().readline())
+            assert set(answer) == {"error"}
+            assert sock.recv(1) == b""
+        assert daemon.answers()
+
+
+def cpu_of(pid):
+    with open(f"/proc/{pid}/stat", "rb") as stat:
+        parts = stat.read().rsplit(b")", 1)[1].split()
+    return int(parts[11]) + int(parts[12])
+
+
+def test_a_client_that_does_not_read_costs_nothing(bed):
+    """It has said all and leaves its answers lying; then it takes them."""
+    with Daemon(bed.placard) as daemon:
+        with connect(bed.placard) as sock:
+            for _ in range(8):
+                sock.sendall(b'{"request":"status"}\n' * 1000)
+            sock.shutdown(socket.SHUT_WR)
+            assert daemon.answers()
+            before = cpu_of(daemon.proc.pid)
+            time.sleep(2)
+            assert cpu_of(daemon.proc.pid) - before <= 40
+            assert len(sock.makefile().readlines()) == 8000
+        assert daemon.answers()
+
+
+# What somebody else does with the socket: connects, waits, asks, and reads.
+OTHER = """
+import json, os, socket, sys, time
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as sock:
+    sock.settimeout(20)
+    sock.connect(sys.argv[1])
+    time.sleep(float(sys.argv[2]))
+    sock.sendall(b'{"request":"list"}\\n')
+    print(sock.makefile().readline(), end="")
+"""
+
+
 def test_the_socket_is_not_for_others(bed):
     if os.getuid() != 0:
         pytest.skip("only root can be somebody else")
@@ -197,20 +262,13 @@ def test_the_socket_is_not_for_others(bed):
     with Daemon(bed.placard, {"socket": path}) as daemon:
         assert os.stat(path).st_mode & 0o777 in (0o600, 0o660)
         os.chmod(path, 0o666)
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-                sock = socket.socket(socket.AF_UNIX)
-                sock.connect(path)
-                sock.sendall(b'{"request":"list"}\n')
-                answer = json.loads(sock.makefile().readline())
-                os._exit(0 if answer["error"]["code"] == "auth" else 1)
-            except BaseException:
-                os._exit(2)
-        assert os.waitpid(pid, 0)[1] == 0
+        # It is refused when it has connected, and may ask before or after.
+        for wait in ("0", "0.3"):
+            done = subprocess.run(
+                [sys.executable, "-I", "-c", OTHER, path, wait], cwd="/",
+                capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout)["error"]["code"] == "auth"
         assert daemon.answers()
         daemon.stop()
     os.rmdir(folder)
@@ -222,14 +280,9 @@ def test_idle_costs_nothing(bed):
         daemon.submit(job_of(bed, "i"))
         daemon.wait("i")
         time.sleep(0.5)
-
-        def spent():
-            with open(f"/proc/{daemon.proc.pid}/stat", "rb") as stat:
-                parts = stat.read().rsplit(b")", 1)[1].split()
-            return int(parts[11]) + int(parts[12])
-        before = spent()
+        before = cpu_of(daemon.proc.pid)
         time.sleep(5)
-        assert spent() - before <= 2
+        assert cpu_of(daemon.proc.pid) - before <= 2
         daemon.release("i")
         daemon.wait("i")
     bed.unchanged()
