@@ -77,6 +77,19 @@ struct pl_notify_conf {
 	char **argv;			/* argv[0]: absolute path */
 	int64_t timeout_ms;
 };
+/* Where certificates go: a section deploy and its targets. */
+struct pl_deploy_target {
+	char *label;			/* "TITLE/NAME", or "TITLE" */
+	struct pl_settings settings;	/* section and target together */
+	bool remote;			/* on the host of an sftp account */
+	bool enabled;
+	int64_t timeout_ms;		/* of each of its steps */
+};
+struct pl_deploy {
+	char *title;			/* a name, or a pattern */
+	struct pl_deploy_target *targets;
+	size_t n;
+};
 struct pl_config {
 	char *path;			/* NULL where there was no file */
 	bool unreadable;		/* the default file is there, but not for this user */
@@ -91,6 +104,8 @@ struct pl_config {
 	struct pl_service_conf service;
 	struct pl_notify_conf *notifies;
 	size_t nnotifies;
+	struct pl_deploy *deploys;
+	size_t ndeploys;
 	struct pl_conf_section *tree;	/* for sections of other rooms; may be NULL */
 };
 /*
@@ -113,6 +128,14 @@ enum pl_code pl_config_controller(const struct pl_controller **out,
 /* The longest enabled route that serves this name and method, or NULL. */
 const struct pl_route *pl_config_route(const struct pl_config *c,
     const char *domain, enum pl_method m);
+
+/* config-deploy.c.  By its label, or NULL. */
+const struct pl_deploy_target *pl_config_target(const struct pl_config *c,
+    const char *label);
+/* Gives the targets, *count of them, that serve a certificate with these
+ * names and are enabled; free(). */
+const struct pl_deploy_target **pl_config_targets(const struct pl_config *c,
+    const char *const *names, size_t n, size_t *count);
 
 const struct pl_notify_conf *pl_config_notify(const struct pl_config *c,
     const char *name);
@@ -165,6 +188,12 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *                            <-  SEEN sighting       (any number, the last one final)
  *   CALL call, deadline, parallel, n × (path, JSON text) ->   (role controller)
  *                            <-  CALLED call, n × (err, number, sent, JSON text)
+ *   CALL call, deadline, verb, certificate or generation ->   (role deploy)
+ *                            <-  CALLED call, err, same, generation, previous
+ *   CALL call, deadline, "pre-check" or "reload" ->   (role command)
+ *                            <-  CALLED call, err, output
+ *   CALL call, deadline, host, port, name, SHA-256 ->   (role served)
+ *                            <-  CALLED call, err
  *
  * `call` is the engine's number and comes back as it is.  Deadlines are
  * milliseconds from now.  One SCOPE or APPLY is under way at a time.  A
@@ -182,6 +211,9 @@ enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 #define PL_ROLE_ACCOUNT "account"
 #define PL_ROLE_CHECK "check"
 #define PL_ROLE_CONTROLLER "controller"
+#define PL_ROLE_DEPLOY "deploy"
+#define PL_ROLE_COMMAND "command"
+#define PL_ROLE_SERVED "served"
 
 /* seam.c: the frames' bodies.  _get lends strings from the frame; arrays it
  * gives are freed with free(). */
@@ -211,6 +243,7 @@ struct pl_sandbox {
 	const char *const *read, *const *write;	/* paths beside the common ones; NULL-terminated, or NULL */
 	uint16_t *ports;	/* TCP ports to connect to; none: all */
 	size_t nports;
+	bool links;		/* LOCAL: may make symbolic links, too */
 	int abi_most;		/* for tests: no newer Landlock than this; 0: any */
 };
 /* Never fails: one log line says what took effect. */
@@ -229,18 +262,28 @@ int pl_serve_accounts(const struct pl_provider *const *table,
  * CALL with CALLED. */
 struct pl_service {
 	const char *role;
+	/* The settings are lent until close(). */
 	enum pl_code (*open)(void **self, const struct pl_settings *set,
 	    const struct pl_log *log, struct pl_err *err);
+	/* What it read, it has; or NULL. */
+	void (*confine)(void *self, enum pl_sandbox_mode mode,
+	    const struct pl_settings *set, const struct pl_log *log);
 	/* Writes the answer to a CALL; PL_EPROTO: the engine lies. */
 	enum pl_code (*call)(void *self, struct pl_cursor *c,
 	    struct pl_buf *answer);
 	void (*close)(void *self);
 };
-/* The same with a second role; service may be NULL. */
+/* The same with more roles; services ends with NULL, or is NULL. */
 int pl_serve(const struct pl_provider *const *table,
-    const struct pl_service *service, const char *who);
+    const struct pl_service *const *services, const char *who);
 /* serve-store.c: role controller, of placard-http. */
 extern const struct pl_service pl_service_store;
+/* serve-deploy.c: roles deploy and command, of placard-local, and role
+ * deploy of placard-ssh. */
+extern const struct pl_service pl_service_deploy, pl_service_command,
+    pl_service_deploy_remote;
+/* serve-served.c: answers a CALL of the role served, of placard-check. */
+enum pl_code pl_serve_served(struct pl_cursor *c, struct pl_buf *answer);
 
 /* What to start, and how it is told apart from others. */
 struct pl_worker;

@@ -39,7 +39,8 @@ pl_shop_open(struct pl_shop *w, struct pl_cli *cli, int need)
 	pl_err_clear(&err);
 	status = pl_session_open(&w->s, cli, need == PL_SHOP_WORK &&
 	    !cli->dry_run ? PL_JOURNAL_WRITE : PL_JOURNAL_NONE, true, false);
-	if (status != -1 || need == PL_SHOP_ASK || cli->dry_run)
+	if (status != -1 || need == PL_SHOP_ASK || (cli->dry_run &&
+	    need == PL_SHOP_WORK))
 		return status;
 	if (pl_book_open(&w->book, w->s.config->state_directory,
 	    need == PL_SHOP_WORK, &err) != PL_OK)
@@ -197,6 +198,29 @@ print_challenge(const struct pl_order_challenge *c)
 }
 
 static void
+print_targets(struct pl_shop *w, const struct pl_order *o)
+{
+	char text[PL_TIME_TEXT];
+	struct pl_book_target *t;
+	size_t n;
+
+	(void)pl_book_targets(w->book, o->id, 0, &t, &n, NULL);
+	for (size_t i = 0; i < n; i++) {
+		pl_time_format(text, t[i].changed / 1000 * 1000);
+		pl_cli_print("  target %s: %s since %s, serial %s\n",
+		    t[i].target, pl_target_state_name(t[i].state), text,
+		    t[i].serial);
+		if (t[i].error != NULL)
+			pl_cli_print("    error: %s\n", t[i].error);
+		if (t[i].due == 0)
+			continue;
+		pl_time_format(text, t[i].due / 1000 * 1000);
+		pl_cli_print("    next try at %s\n", text);
+	}
+	pl_book_targets_clear(t, n);
+}
+
+static void
 print_text(struct pl_shop *w, const struct pl_order *o, bool whole)
 {
 	char shown[64], local[PL_ORDER_ID];
@@ -226,6 +250,7 @@ print_text(struct pl_shop *w, const struct pl_order *o, bool whole)
 	print_date("until", o->not_after);
 	for (size_t i = 0; i < o->nchallenges; i++)
 		print_challenge(&o->challenges[i]);
+	print_targets(w, o);
 	if (o->error != NULL)
 		pl_cli_print("  error: %s\n", o->error);
 	if (!whole || pl_book_events(w->book, o->id, &events, NULL) != PL_OK)

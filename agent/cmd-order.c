@@ -378,6 +378,8 @@ static const struct word words[] = {
 	{ "delete", 1, 1, "ID", PL_SHOP_WORK, do_delete, { NULL } },
 	{ "download", 1, 1, "ID", PL_SHOP_WORK, do_download,
 	    { "out", NULL } },
+	{ "deploy", 1, 1, "ID", PL_SHOP_READ, pl_order_deploy,
+	    { "target", "key", "out", NULL } },
 	{ "organizations", 0, 0, "", PL_SHOP_ASK, do_organizations,
 	    { NULL } },
 };
@@ -407,7 +409,8 @@ check_options(struct pl_cli *cli, const struct word *word)
 	if (cli->ch.domain != NULL && !pl_str_in("domain", word->options))
 		return pl_cli_usage(cli, "order %s: --domain is not for it",
 		    word->name);
-	if (cli->dry_run && strcmp(word->name, "new") != 0)
+	if (cli->dry_run && strcmp(word->name, "new") != 0 &&
+	    strcmp(word->name, "deploy") != 0)
 		return pl_cli_usage(cli, "order %s: --dry-run is not for it",
 		    word->name);
 	return -1;

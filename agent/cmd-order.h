@@ -92,6 +92,8 @@ int pl_order_revoke(struct pl_shop *w);
 /* cmd-order-renew.c */
 int pl_order_renew(struct pl_shop *w);
 int pl_order_reissue(struct pl_shop *w);
+/* cmd-order-deploy.c */
+int pl_order_deploy(struct pl_shop *w);
 /* cmd-order-sync.c */
 int pl_order_sync(struct pl_shop *w);
 int pl_order_import(struct pl_shop *w);

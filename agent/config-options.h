@@ -33,6 +33,12 @@ void config_notify_load(struct pl_config *c, struct pl_faults *faults,
     const struct pl_conf_section *s);
 void config_service_clear(struct pl_config *c);
 
+/* config-deploy.c: the sections deploy, when all accounts are loaded. */
+extern const struct pl_conf_spec config_deploy_spec[];
+void config_deploy_load(struct pl_config *c, struct pl_faults *faults,
+    struct pl_conf_section *s);
+void config_deploy_clear(struct pl_config *c);
+
 /* Gives a path that stands in a configuration file, made absolute. */
 char *config_path(const char *file, const char *path);
 

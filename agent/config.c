@@ -56,6 +56,8 @@ static const struct pl_conf_spec root_spec[] = {
 	    .inside = config_service_spec },
 	{ .name = "notify", .type = PL_CONF_SECTION, .titled = true,
 	    .inside = config_notify_spec },
+	{ .name = "deploy", .type = PL_CONF_SECTION, .titled = true,
+	    .inside = config_deploy_spec },
 	{ .name = NULL }
 };
 
@@ -787,6 +789,7 @@ pl_config_free(struct pl_config *c)
 	free(c->path);
 	free(c->state_directory);
 	config_service_clear(c);
+	config_deploy_clear(c);
 	pl_conf_free(c->tree);
 	free(c);
 }
@@ -842,6 +845,7 @@ config_fill(struct pl_config *c, struct pl_faults *faults)
 	check_titles(faults, c->tree, "account");
 	check_titles(faults, c->tree, "controller");
 	check_titles(faults, c->tree, "notify");
+	check_titles(faults, c->tree, "deploy");
 	for (s = c->tree->sections; s < end; s++)
 		if (strcmp(s->type, "account") == 0)
 			load_account(c, faults, s);
@@ -853,10 +857,12 @@ config_fill(struct pl_config *c, struct pl_faults *faults)
 			config_service_load(&c->service, faults, s);
 		else if (strcmp(s->type, "notify") == 0)
 			config_notify_load(c, faults, s);
-	/* Routes may stand before the accounts that they name. */
+	/* These may stand before the accounts that they name. */
 	for (s = c->tree->sections; s < end; s++)
 		if (strcmp(s->type, "route") == 0)
 			load_route(c, faults, s);
+		else if (strcmp(s->type, "deploy") == 0)
+			config_deploy_load(c, faults, s);
 }
 
 enum pl_code

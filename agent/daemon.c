@@ -19,14 +19,17 @@
 #define POLL_MS 10
 #define MEND_MS 2000
 #define HOUR_MS 3600000
+#define SERVED_MS 15000	/* a run of placardd looks for a certificate */
 
 /* ---- the engine ----------------------------------------------------------------- */
 
 static void
 engine_close(struct pl_daemon *d)
 {
+	pl_deploys_free(d->deploys);
 	pl_orders_free(d->orders);
 	pl_book_close(d->book);
+	d->deploys = NULL;
 	d->orders = NULL;
 	d->book = NULL;
 	if (d->engine == NULL)
@@ -38,13 +41,35 @@ engine_close(struct pl_daemon *d)
 	work_unbind(d);
 }
 
+/* An order has moved: there may be something to deploy. */
+static void
+on_order(void *arg, const struct pl_order *o, const char *text PL_UNUSED)
+{
+	struct pl_daemon *d = arg;
+
+	if (o->state == PL_O_ISSUED && d->deploys != NULL)
+		pl_deploys_kick(d->deploys);
+}
+
+static void
+deploys_open(struct pl_daemon *d)
+{
+	struct pl_deploys_opts o = { .engine = d->engine, .book = d->book,
+		.config = d->config, .log = &d->log, .unattended = true,
+		.served_ms = SERVED_MS };
+
+	d->deploys = pl_deploys_new(&o);
+	pl_deploys_start(d->deploys);
+}
+
 /* Goes on with all orders of the book that are not at rest. */
 static enum pl_code
 orders_open(struct pl_daemon *d, struct pl_err *err)
 {
 	struct pl_orders_opts o = { .engine = d->engine,
 		.journal = d->journal, .config = d->config, .log = &d->log,
-		.look_ms = d->config->verify.timeout_ms, .unattended = true };
+		.look_ms = d->config->verify.timeout_ms, .unattended = true,
+		.told = on_order, .ctx = d };
 	enum pl_code code;
 
 	if (d->config->ncontrollers == 0)
@@ -54,6 +79,7 @@ orders_open(struct pl_daemon *d, struct pl_err *err)
 		return code;
 	o.book = d->book;
 	d->orders = pl_orders_new(&o);
+	deploys_open(d);
 	return pl_orders_start(d->orders, err);
 }
 

@@ -12,6 +12,7 @@
 #ifndef PL_DAEMON_H
 #define PL_DAEMON_H
 
+#include "deployment.h"
 #include "order.h"
 
 struct pl_daemon;
@@ -38,6 +39,7 @@ struct pl_daemon {
 	struct pl_engine *engine;
 	struct pl_book *book;		/* with a controller only */
 	struct pl_orders *orders;
+	struct pl_deploys *deploys;
 	struct pl_stats *stats;
 	int sigfd;
 	bool stopping, ended;

@@ -2,6 +2,7 @@
 /* Copyright The placard authors */
 
 /* An order as JSON. */
+#include "deployment.h"
 #include "order.h"
 
 #include <string.h>
@@ -130,6 +131,20 @@ error_json(const struct pl_order *o)
 	return j;
 }
 
+static json_t *
+targets_json(struct pl_book *b, const struct pl_order *o)
+{
+	json_t *list = pl_json_array();
+	struct pl_book_target *rows;
+	size_t n;
+
+	(void)pl_book_targets(b, o->id, 0, &rows, &n, NULL);
+	for (size_t i = 0; i < n; i++)
+		pl_json_append(list, pl_target_json(&rows[i]));
+	pl_book_targets_clear(rows, n);
+	return list;
+}
+
 json_t *
 pl_order_json(struct pl_book *b, const struct pl_order *o, bool events)
 {
@@ -160,6 +175,7 @@ pl_order_json(struct pl_book *b, const struct pl_order *o, bool events)
 	pl_json_set(j, "notBefore", when(o->not_before));
 	pl_json_set(j, "notAfter", when(o->not_after));
 	pl_json_set(j, "certificate", certificate_json(b, o));
+	pl_json_set(j, "targets", targets_json(b, o));
 	pl_json_set(j, "error", error_json(o));
 	if (events && pl_book_events(b, o->id, &list, &err) == PL_OK)
 		pl_json_set(j, "events", list);

@@ -3,7 +3,8 @@
 
 /*
  * The check worker: questions come in frames, sightings go out.  It holds
- * nothing secret.
+ * nothing secret.  In the role "served" it looks at what certificate a server
+ * shows.
  */
 #include "agent.h"
 
@@ -14,6 +15,7 @@
 struct checker {
 	struct pl_chan chan;
 	struct pl_verifier *v;
+	bool served;			/* role served: one call at a time */
 	bool broken;
 };
 
@@ -47,14 +49,16 @@ greet(struct checker *c, struct pl_cursor *cur)
 	flags = pl_get_u8(cur);
 	log.level = PL_HELLO_LEVEL(flags);
 	pl_verify_settings_get(cur, &set);
-	if (cur->bad || !pl_streq(role, PL_ROLE_CHECK)) {
+	c->served = pl_streq(role, PL_ROLE_SERVED);
+	if (cur->bad || (!c->served && !pl_streq(role, PL_ROLE_CHECK))) {
 		c->broken = true;
 		return;
 	}
 	read[0] = set.trust_anchor;
 	box.mode = PL_HELLO_SANDBOX(flags);
-	pl_sandbox_apply(&box, &log, PL_ROLE_CHECK);
-	if (pl_verifier_new(&c->v, &set, found, c, &err) == PL_OK)
+	pl_sandbox_apply(&box, &log, role);
+	if (c->served || pl_verifier_new(&c->v, &set, found, c, &err) ==
+	    PL_OK)
 		err.code = PL_OK;
 	pl_verify_settings_drop(&set);
 	pl_buf_init(&b, PL_LIM_FRAME);
@@ -94,9 +98,27 @@ take_checks(struct checker *c, struct pl_cursor *cur)
 }
 
 static void
+take_call(struct checker *c, struct pl_cursor *cur)
+{
+	struct pl_buf b;
+	struct pl_err err;
+
+	pl_buf_init(&b, PL_LIM_FRAME);
+	if (pl_serve_served(cur, &b) != PL_OK || pl_chan_send(&c->chan,
+	    PL_MSG_CALLED, &b, &err) != PL_OK)
+		c->broken = true;
+	pl_buf_clear(&b);
+}
+
+static void
 take_frame(struct checker *c, struct pl_frame *f)
 {
-	if (c->v == NULL && f->type == PL_MSG_HELLO)
+	if (c->served) {
+		if (f->type == PL_MSG_CALL)
+			take_call(c, &f->body);
+		else
+			c->broken = true;
+	} else if (c->v == NULL && f->type == PL_MSG_HELLO)
 		greet(c, &f->body);
 	else if (c->v != NULL && f->type == PL_MSG_CHECK)
 		take_checks(c, &f->body);

@@ -17,6 +17,10 @@ main(void)
 		&pl_provider_route53,
 		NULL
 	};
+	static const struct pl_service *const services[] = {
+		&pl_service_store,
+		NULL
+	};
 
-	return pl_serve(table, &pl_service_store, "placard-http");
+	return pl_serve(table, services, "placard-http");
 }

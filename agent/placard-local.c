@@ -11,6 +11,11 @@ main(void)
 		&pl_provider_file,
 		NULL
 	};
+	static const struct pl_service *const services[] = {
+		&pl_service_deploy,
+		&pl_service_command,
+		NULL
+	};
 
-	return pl_serve_accounts(table, "placard-local");
+	return pl_serve(table, services, "placard-local");
 }

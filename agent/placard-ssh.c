@@ -10,6 +10,10 @@ main(void)
 		&pl_provider_sftp,
 		NULL
 	};
+	static const struct pl_service *const services[] = {
+		&pl_service_deploy_remote,
+		NULL
+	};
 
-	return pl_serve_accounts(table, "placard-ssh");
+	return pl_serve(table, services, "placard-ssh");
 }

@@ -74,6 +74,7 @@ static const struct pl_command commands[] = {
 "    [--contact FILE] [--servers N] [--server-type T] [--dry-run]\n"
 "list [--state S] [--expiring DAYS] | show ID | refresh ID [--wait]\n"
 "sync [--full] | import [ID]... | delete ID | download ID --out DIR\n"
+"deploy ID [--target T] [--key FILE [--out DIR]] [--dry-run]\n"
 "approvers --product CODE NAME | resend ID [--email A] | organizations\n"
 "method ID --dcv METHOD [--domain D] [--email A]\n"
 "renew ID [--csr FILE] [--contact FILE] [--months N] [--wait]\n"

@@ -53,6 +53,7 @@
 #define LL_FS_REMOVE_FILE	0x0020u
 #define LL_FS_MAKE_DIR		0x0080u
 #define LL_FS_MAKE_REG		0x0100u
+#define LL_FS_MAKE_SYM		0x1000u
 #define LL_FS_TRUNCATE		0x4000u
 #define LL_FS_OF_FILES		(LL_FS_EXECUTE | LL_FS_WRITE_FILE | \
 				LL_FS_READ_FILE | LL_FS_TRUNCATE)
@@ -127,7 +128,7 @@ allow_paths(int ruleset, const struct pl_sandbox *s, uint64_t known)
 	uint64_t read = (LL_FS_READ_FILE | LL_FS_READ_DIR) & known;
 	uint64_t write = (read | LL_FS_WRITE_FILE | LL_FS_TRUNCATE |
 	    LL_FS_REMOVE_FILE | LL_FS_REMOVE_DIR | LL_FS_MAKE_REG |
-	    LL_FS_MAKE_DIR) & known;
+	    LL_FS_MAKE_DIR | (s->links ? LL_FS_MAKE_SYM : 0)) & known;
 
 	allow_all(ruleset, common_paths, read);
 	if (STOPPED_AT_END)

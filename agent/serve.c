@@ -22,7 +22,8 @@ struct server {
 	struct pl_log log;
 	struct pl_settings set;
 	const struct pl_provider *provider;
-	const struct pl_service *service;	/* or NULL */
+	const struct pl_service *const *services;	/* or NULL */
+	const struct pl_service *service;	/* of HELLO's role, or NULL */
 	void *self;
 	const char **patterns;
 	struct pl_err opened;		/* what READY will say */
@@ -35,6 +36,16 @@ find(const struct pl_provider *const *table, const char *name)
 	for (; *table != NULL; table++) {
 		if (pl_streq((*table)->desc->name, name))
 			return *table;
+	}
+	return NULL;
+}
+
+static const struct pl_service *
+find_service(const struct pl_service *const *services, const char *role)
+{
+	for (; services != NULL && *services != NULL; services++) {
+		if (pl_streq((*services)->role, role))
+			return *services;
 	}
 	return NULL;
 }
@@ -89,11 +100,14 @@ hello(struct server *s, const struct pl_provider *const *table,
 	pl_settings_get(&f->body, &s->set);
 	if (f->type != PL_MSG_HELLO || f->body.bad)
 		return PL_EPROTO;
-	if (s->service != NULL && pl_streq(role, s->service->role)) {
+	s->service = find_service(s->services, role);
+	if (s->service != NULL) {
 		s->service->open(&s->self, &s->set, &s->log, err);
+		if (s->self != NULL && s->service->confine != NULL)
+			s->service->confine(s->self, PL_HELLO_SANDBOX(flags),
+			    &s->set, &s->log);
 		return ready(s);
 	}
-	s->service = NULL;
 	if (!pl_streq(role, PL_ROLE_ACCOUNT))
 		return PL_EPROTO;
 	snprintf(sockets, sizeof(sockets), "%d", inherited());
@@ -411,10 +425,10 @@ pl_serve_accounts(const struct pl_provider *const *table, const char *who)
 
 int
 pl_serve(const struct pl_provider *const *table,
-    const struct pl_service *service, const char *who)
+    const struct pl_service *const *services, const char *who)
 {
 	struct server s = { .log = { 2, PL_LOG_WARN, false, false, who },
-		.service = service };
+		.services = services };
 	struct pl_frame f;
 	struct pl_err err;
 	enum pl_code code;

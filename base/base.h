@@ -336,6 +336,41 @@ bool pl_tree_alone(struct pl_tree *t, const char *path);
 enum pl_code pl_tree_writable(struct pl_tree *t, const char *path,
     struct pl_err *err);
 
+/*
+ * For files that take the place of others (tree-place.c), in directories
+ * that are there already.  What is there under a name?  `link` gets the text
+ * of a symbolic link; may be NULL.
+ */
+enum pl_there { PL_THERE_NOTHING, PL_THERE_FILE, PL_THERE_LINK,
+	PL_THERE_DIR, PL_THERE_OTHER };
+enum pl_code pl_tree_look(struct pl_tree *t, const char *path,
+    enum pl_there *what, unsigned *mode, struct pl_buf *link,
+    struct pl_err *err);
+/* Appends a plain file, bounded by b's limit. */
+enum pl_code pl_tree_read(struct pl_tree *t, const char *path,
+    struct pl_buf *b, struct pl_err *err);
+/* Appends the names in a directory (".": the root), a NUL behind each. */
+enum pl_code pl_tree_list(struct pl_tree *t, const char *path,
+    struct pl_buf *names, struct pl_err *err);
+/* Makes the directory and those above it where they are missing. */
+enum pl_code pl_tree_mkdir(struct pl_tree *t, const char *path, unsigned mode,
+    int64_t uid, int64_t gid, struct pl_err *err);
+/* Puts the file in the place of whatever file or link has its name, by one
+ * rename; its octets are never under rights other than 0600 or its own. */
+enum pl_code pl_tree_replace(struct pl_tree *t, const struct pl_tree_file *f,
+    struct pl_err *err);
+/* The same for a symbolic link with this text. */
+enum pl_code pl_tree_link(struct pl_tree *t, const char *path,
+    const char *to, struct pl_err *err);
+/* Removes a file, a link, or with `dir` an empty directory; gone already is
+ * success. */
+enum pl_code pl_tree_drop(struct pl_tree *t, const char *path, bool dir,
+    struct pl_err *err);
+/* Locks a file (made where it is missing) until *fd is closed; PL_ECONFLICT:
+ * somebody else has it. */
+enum pl_code pl_tree_lock(struct pl_tree *t, const char *path, int *fd,
+    struct pl_err *err);
+
 /* ---- frames --------------------------------------------------------- */
 
 /*

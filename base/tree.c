@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright The placard authors */
 
-#include "base.h"
+#include "tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,30 +20,7 @@
  * name (O_TMPFILE) and linked to its final one, so that a kill leaves
  * nothing; where a file system cannot, it gets a temporary name first.
  */
-#define MAX_DEPTH 64
 #define TRIES 16	/* rounds against somebody who changes the tree */
-#define TEMP ".placard-"
-#define TAIL 12			/* random characters behind TEMP */
-
-struct pl_tree {
-	int root;
-	char *path;
-	bool no_openat2;	/* learnt on the way: what is missing here */
-	bool no_tmpfile;
-	bool has_tmpfile;
-	bool no_rename2;
-	dev_t swept_dev;	/* the directory that was swept last */
-	ino_t swept_ino;
-};
-
-/* A path below the root, parted into its components. */
-struct steps {
-	char *text;
-	const char *at[MAX_DEPTH];
-	bool ours[MAX_DEPTH];	/* directories that this call made */
-	size_t n;
-};
-
 static bool
 steps_component(const char *s)
 {
@@ -55,7 +32,7 @@ steps_component(const char *s)
 }
 
 /* steps_clear is right after failure as well. */
-static enum pl_code
+enum pl_code
 steps_part(struct steps *st, const char *path, struct pl_err *err)
 {
 	char *p, *slash;
@@ -66,7 +43,7 @@ steps_part(struct steps *st, const char *path, struct pl_err *err)
 		slash = strchr(p, '/');
 		if (slash != NULL)
 			*slash++ = '\0';
-		if (st->n == MAX_DEPTH || !steps_component(p))
+		if (st->n == TREE_DEPTH || !steps_component(p))
 			return pl_fail(err, PL_EINVAL,
 			    "\"%.200s\": not a path of plain names", path);
 		st->at[st->n++] = p;
@@ -74,7 +51,7 @@ steps_part(struct steps *st, const char *path, struct pl_err *err)
 	return PL_OK;
 }
 
-static void
+void
 steps_clear(struct steps *st)
 {
 	free(st->text);
@@ -105,7 +82,7 @@ tree_code(int sys)
 	}
 }
 
-static enum pl_code
+enum pl_code
 tree_fail(const struct pl_tree *t, const char *path, int sys,
     struct pl_err *err)
 {
@@ -118,7 +95,7 @@ tree_fail(const struct pl_tree *t, const char *path, int sys,
 /* ---- one step ---- */
 
 /* Opens one component below dir, never through a link. */
-static int
+int
 step_open(struct pl_tree *t, int dir, const char *name, int flags)
 {
 	struct open_how how = {
@@ -161,7 +138,7 @@ step_dir(struct pl_tree *t, int dir, const char *name)
 	return fd;
 }
 
-static int
+int
 step_sync(int fd)
 {
 	/* EINVAL: a file system without; EBADF: opened without reading. */
@@ -170,7 +147,7 @@ step_sync(int fd)
 	return -1;
 }
 
-static int
+int
 step_owner(int fd, int64_t uid, int64_t gid)
 {
 	if (uid < 0 && gid < 0)
@@ -216,7 +193,7 @@ fail:
 }
 
 /* Opens the directory n steps down; with f, makes what is missing. */
-static int
+int
 tree_walk(struct pl_tree *t, struct steps *st, size_t n,
     const struct pl_tree_file *f)
 {
@@ -301,7 +278,7 @@ file_look(struct pl_tree *t, int dir, const char *name, const void *data,
 	return held < 0 ? FAULT : held > 0 ? SAME : OTHER;
 }
 
-static int
+int
 file_fill(int fd, const char *p, size_t n)
 {
 	ssize_t done;
@@ -322,7 +299,7 @@ file_fill(int fd, const char *p, size_t n)
 
 struct fresh {
 	int fd;
-	char temp[sizeof(TEMP) + TAIL];	/* "" where it has no name yet */
+	char temp[sizeof(TREE_TEMP) + TREE_TAIL];	/* "" where it has no name yet */
 };
 
 static bool
@@ -338,7 +315,7 @@ fresh_is(const struct fresh *new, int dir, const char *name)
 static int
 fresh_open(struct pl_tree *t, struct fresh *new, int dir)
 {
-	char tail[TAIL + 1];
+	char tail[TREE_TAIL + 1];
 
 	new->temp[0] = '\0';
 	if (!t->no_tmpfile) {
@@ -351,8 +328,8 @@ fresh_open(struct pl_tree *t, struct fresh *new, int dir)
 			return -1;
 		t->no_tmpfile = true;
 	}
-	pl_random_name(tail, TAIL);
-	snprintf(new->temp, sizeof(new->temp), TEMP "%s", tail);
+	pl_random_name(tail, TREE_TAIL);
+	snprintf(new->temp, sizeof(new->temp), TREE_TEMP "%s", tail);
 	new->fd = openat(dir, new->temp, O_WRONLY | O_CREAT | O_EXCL |
 	    O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (new->fd < 0)
@@ -447,10 +424,10 @@ out:
 static bool
 temp_name(const char *name)
 {
-	size_t n = strlen(TEMP);
+	size_t n = strlen(TREE_TEMP);
 
-	return strncmp(name, TEMP, n) == 0 && strlen(name) == n + TAIL &&
-	    strspn(name + n, "abcdefghijklmnopqrstuvwxyz0123456789") == TAIL;
+	return strncmp(name, TREE_TEMP, n) == 0 && strlen(name) == n + TREE_TAIL &&
+	    strspn(name + n, "abcdefghijklmnopqrstuvwxyz0123456789") == TREE_TAIL;
 }
 
 static void

@@ -12,6 +12,7 @@
  *   challenges    as the store told them last
  *   events        what happened, for people
  *   certificates  that were issued, in PEM.  Never a private key.
+ *   targets       where certificates have been taken to (book-target.c)
  *   sync          how far each controller's book has been read
  */
 #include "book.h"
@@ -25,8 +26,7 @@
 
 #include "book-row.h"
 
-#define PL_BOOK_VERSION 1
-
+/* The book as it was first; later versions add to it. */
 static const char schema[] =
     "CREATE TABLE orders ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT, controller TEXT NOT NULL,"
@@ -70,6 +70,18 @@ static const char schema[] =
     " controller TEXT PRIMARY KEY, done INTEGER NOT NULL,"
     " whole INTEGER NOT NULL, page INTEGER NOT NULL, size INTEGER NOT NULL,"
     " since INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;";
+static const char schema_targets[] =
+    "CREATE TABLE targets ("
+    " order_id INTEGER NOT NULL REFERENCES orders (id) ON DELETE CASCADE,"
+    " target TEXT NOT NULL, name TEXT NOT NULL, state INTEGER NOT NULL,"
+    " serial TEXT NOT NULL, sha256 TEXT NOT NULL, began INTEGER NOT NULL,"
+    " changed INTEGER NOT NULL, deployed INTEGER NOT NULL,"
+    " served INTEGER NOT NULL, tries INTEGER NOT NULL,"
+    " due INTEGER NOT NULL, error TEXT,"
+    " PRIMARY KEY (order_id, target)) WITHOUT ROWID;"
+    "CREATE INDEX targets_due ON targets (due) WHERE due > 0;";
+/* From version i to i + 1. */
+static const char *const steps[] = { schema, schema_targets };
 
 /* ---- open and close ------------------------------------------------------ */
 
@@ -111,8 +123,8 @@ pl_book_open(struct pl_book **out, const char *dir, bool create,
 	b->lock = -1;
 	code = open_lock(b, dir, err);
 	if (code == PL_OK)
-		code = pl_db_open(&b->db, path.data, PL_BOOK_VERSION, schema,
-		    err);
+		code = pl_db_open_steps(&b->db, path.data, steps,
+		    PL_NELEM(steps), err);
 	if (code != PL_OK)
 		goto out;
 	*out = b;

@@ -175,6 +175,62 @@ enum pl_code pl_book_cert_put(struct pl_book *b, int64_t id,
 enum pl_code pl_book_cert_get(struct pl_book *b, int64_t id,
     const char *serial, struct pl_book_cert *c, struct pl_err *err);
 
+/*
+ * A target of a deploy section and one order: what became of its newest
+ * certificate there (book-target.c).
+ *
+ *   pending   not there yet
+ *   deployed  its files are there and the server was told
+ *   served    and the server has been seen showing it
+ *   failed    an error says why; `due` when it is tried again
+ *   replaced  a younger certificate of another order has taken its place
+ */
+enum pl_target_state { PL_TG_PENDING, PL_TG_DEPLOYED, PL_TG_SERVED,
+	PL_TG_FAILED, PL_TG_REPLACED, PL_NTARGETS };
+const char *pl_target_state_name(enum pl_target_state s);
+struct pl_book_target {
+	int64_t order;			/* our number of it */
+	char *target;			/* its label: "www.example.com/web" */
+	char *name;			/* of the certificate, as in paths */
+	enum pl_target_state state;
+	char *serial;			/* of the certificate that it is about */
+	char sha256[65];
+	int64_t began;			/* that one's beginning, wall ms, as the next ones */
+	int64_t changed;		/* since when it is in this state */
+	int64_t deployed, served;	/* when this certificate was; 0: not yet */
+	unsigned tries;			/* that failed, in a row */
+	int64_t due;			/* when there is something to do; 0: never */
+	char *error;			/* of the last try, or NULL */
+};
+void pl_book_target_clear(struct pl_book_target *t);
+enum pl_code pl_book_target_put(struct pl_book *b,
+    const struct pl_book_target *t, struct pl_err *err);
+enum pl_code pl_book_target_get(struct pl_book *b, int64_t order,
+    const char *target, struct pl_book_target *t, bool *found,
+    struct pl_err *err);
+/* Gives those of an order (0: of all), and that are due at that wall time (0:
+ * all of them). */
+enum pl_code pl_book_targets(struct pl_book *b, int64_t order, int64_t due,
+    struct pl_book_target **out, size_t *n, struct pl_err *err);
+void pl_book_targets_clear(struct pl_book_target *t, size_t n);
+/* When the next one is due, 0: none is. */
+enum pl_code pl_book_target_due(struct pl_book *b, int64_t *due,
+    struct pl_err *err);
+/* Other orders' certificates for the same target and name, none younger than
+ * this one, are replaced. */
+enum pl_code pl_book_target_replace(struct pl_book *b,
+    const struct pl_book_target *by, struct pl_err *err);
+/* A row that was just written: older ones of other orders for the same target
+ * and name are not tried any more, or it is replaced by a younger one. */
+enum pl_code pl_book_target_yield(struct pl_book *b,
+    const struct pl_book_target *t, struct pl_err *err);
+/* Gives our own orders in force that have got a certificate since *mark (0: ever),
+ * oldest first, and moves the mark. */
+enum pl_code pl_book_certs_since(struct pl_book *b, int64_t *mark,
+    int64_t **orders, size_t *n, struct pl_err *err);
+/* In place of an order's id, for pl_book_lock: its deployment. */
+#define PL_BOOK_DEPLOY(id) ((INT64_C(1) << 48) + (id))
+
 /* Where a sync stands. */
 struct pl_book_sync {
 	int64_t done;		/* store's clock at the start of the last whole one, 0: never */

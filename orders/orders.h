@@ -330,5 +330,7 @@ void pl_derive_file(struct pl_buf *path, struct pl_buf *content,
 
 /* The order book and the life of orders. */
 #include "book.h"
+/* From issued to served. */
+#include "deploy.h"
 
 #endif

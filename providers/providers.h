@@ -57,6 +57,8 @@ void pl_settings_add(struct pl_settings *s, const char *name,
 /* Adds a secret given inline, which it keeps. */
 void pl_settings_add_secret(struct pl_settings *s, const char *name,
     struct pl_secret *secret);
+/* Adds a copy of a setting. */
+void pl_settings_copy(struct pl_settings *s, const struct pl_setting *one);
 /* The first value, or NULL; the description's default is not looked up. */
 const char *pl_setting(const struct pl_settings *s, const char *name);
 const struct pl_setting *pl_setting_find(const struct pl_settings *s,

@@ -90,6 +90,18 @@ pl_setting_find(const struct pl_settings *s, const char *name)
 	return NULL;
 }
 
+void
+pl_settings_copy(struct pl_settings *s, const struct pl_setting *one)
+{
+	if (one->secret != NULL)
+		pl_settings_add_secret(s, one->name, pl_secret_new(
+		    pl_secret_expose(one->secret),
+		    pl_secret_len(one->secret)));
+	else
+		pl_settings_add(s, one->name,
+		    (const char *const *)one->values, one->n);
+}
+
 const char *
 pl_setting(const struct pl_settings *s, const char *name)
 {

@@ -257,10 +257,15 @@ static enum pl_code conf_file(struct conf_run *run, const char *path,
 static const struct pl_conf_spec *
 conf_spec_find(const struct pl_conf_spec *spec, const char *name)
 {
-	for (; spec != NULL && spec->name != NULL; spec++)
+	const struct pl_conf_spec *any = NULL;
+
+	for (; spec != NULL && spec->name != NULL; spec++) {
 		if (strcmp(spec->name, name) == 0)
 			return spec;
-	return NULL;
+		if (strcmp(spec->name, PL_CONF_ANY) == 0)
+			any = spec;
+	}
+	return any;
 }
 
 /* What is not shaped like a key may be part of a value: it is not shown. */
@@ -573,10 +578,12 @@ static bool
 conf_at_root_section(const struct conf_reader *r,
     const struct pl_conf_spec *spec)
 {
-	const struct pl_conf_spec *root;
+	const struct pl_conf_spec *root, *own;
 
-	if (spec == r->run->spec || !conf_at_text(&r->cur) ||
-	    conf_spec_find(spec, r->cur.text.data) != NULL)
+	if (spec == r->run->spec || !conf_at_text(&r->cur))
+		return false;
+	own = conf_spec_find(spec, r->cur.text.data);
+	if (own != NULL && strcmp(own->name, PL_CONF_ANY) != 0)
 		return false;
 	root = conf_spec_find(r->run->spec, r->cur.text.data);
 	if (root == NULL || root->type != PL_CONF_SECTION)

@@ -26,6 +26,21 @@ void pl_key_free(struct pl_key *k);		/* NULL is allowed */
  */
 enum pl_code pl_key_write(const struct pl_key *k, const char *path,
     const struct pl_secret *passphrase, struct pl_err *err);
+/* Appends it as PKCS#8 PEM without a passphrase, for a server's file. */
+enum pl_code pl_key_pem(const struct pl_key *k, struct pl_buf *pem,
+    struct pl_err *err);
+/*
+ * Appends a PKCS#12 file (RFC 7292): key, its certificate and the chain (PEM
+ * each; chain may be ""), under a friendly name.  AES-256 and HMAC-SHA-256,
+ * as OpenSSL 3 and Java 8u301 write and read them.
+ */
+enum pl_code pl_pkcs12_make(struct pl_buf *out, const struct pl_key *k,
+    const char *leaf, const char *chain, const char *name,
+    const struct pl_secret *password, struct pl_err *err);
+/* Can it be opened with that password, and is it of this certificate
+ * (SHA-256 of its DER form)? */
+bool pl_pkcs12_holds(const void *p, size_t n,
+    const struct pl_secret *password, const unsigned char sha256[32]);
 /* SHA-256 of the SubjectPublicKeyInfo: what tells keys apart. */
 void pl_key_spki(const struct pl_key *k, unsigned char out[32]);
 
@@ -124,5 +139,17 @@ void pl_trust_close(struct pl_trust *t);	/* NULL is allowed */
 enum pl_code pl_certs_verify(struct pl_cert *const *certs, size_t n,
     const struct pl_cert *leaf, const struct pl_trust *trust, bool server,
     int64_t now, bool *trusted, struct pl_err *err);
+
+/* ---- crypto-tls.c: OpenSSL, what a server shows ----------------------------- */
+
+/*
+ * Makes a TLS handshake with every address of the host (families without a
+ * route left out), with this server name (RFC 6066, 3; NULL: none), and
+ * compares the certificate's SHA-256.  Nothing is trusted, nothing is sent.
+ * PL_EABSENT: another one is shown; PL_ENET: no connection, no handshake
+ * before the deadline (pl_mono_ms; name resolution comes on top).
+ */
+enum pl_code pl_tls_shown(const char *host, uint16_t port, const char *name,
+    const unsigned char wanted[32], int64_t deadline, struct pl_err *err);
 
 #endif

@@ -17,6 +17,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#define PKCS12_ROUNDS 10000	/* of PBKDF2: servers open it at each start */
 #define KEY_ROUNDS 210000	/* of PBKDF2, for a file with a passphrase */
 
 struct pl_key {
@@ -162,6 +163,100 @@ pl_key_write(const struct pl_key *k, const char *path,
 	BIO_free(bio);
 	PKCS8_PRIV_KEY_INFO_free(p8);
 	return code;
+}
+
+enum pl_code
+pl_key_pem(const struct pl_key *k, struct pl_buf *pem, struct pl_err *err)
+{
+	PKCS8_PRIV_KEY_INFO *p8 = EVP_PKEY2PKCS8(k->pkey);
+	BIO *bio = BIO_new(BIO_s_secmem());
+	enum pl_code code = PL_OK;
+	char *data = NULL;
+	long n;
+
+	key_need(bio != NULL && p8 != NULL);
+	if (PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, p8) != 1)
+		code = key_fail(err, PL_EIO, "private key");
+	n = BIO_get_mem_data(bio, &data);
+	if (code == PL_OK && n > 0)
+		pl_buf_add(pem, data, (size_t)n);
+	if (data != NULL && n > 0)
+		explicit_bzero(data, (size_t)n);
+	BIO_free(bio);
+	PKCS8_PRIV_KEY_INFO_free(p8);
+	return code;
+}
+
+/* ---- PKCS#12 ------------------------------------------------------------------- */
+
+/* The certificates of a PEM text. */
+static STACK_OF(X509) *
+p12_certs(const char *text)
+{
+	STACK_OF(X509) *list = sk_X509_new_null();
+	BIO *bio = BIO_new_mem_buf(text, -1);
+	X509 *x;
+
+	key_need(list != NULL && bio != NULL);
+	while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+		key_need(sk_X509_push(list, x) > 0);
+	ERR_clear_error();
+	BIO_free(bio);
+	return list;
+}
+
+enum pl_code
+pl_pkcs12_make(struct pl_buf *out, const struct pl_key *k, const char *leaf,
+    const char *chain, const char *name, const struct pl_secret *password,
+    struct pl_err *err)
+{
+	STACK_OF(X509) *own = p12_certs(leaf), *others = p12_certs(chain);
+	unsigned char *der = NULL;
+	enum pl_code code = PL_OK;
+	PKCS12 *p12 = NULL;
+	int n = 0;
+
+	if (sk_X509_num(own) == 1)
+		p12 = PKCS12_create(pl_secret_expose(password), name, k->pkey,
+		    sk_X509_value(own, 0), others, NID_aes_256_cbc,
+		    NID_aes_256_cbc, PKCS12_ROUNDS, -1, 0);
+	if (p12 != NULL && PKCS12_set_mac(p12, pl_secret_expose(password), -1,
+	    NULL, 0, PKCS12_ROUNDS, EVP_sha256()) == 1)
+		n = i2d_PKCS12(p12, &der);
+	if (n > 0)
+		pl_buf_add(out, der, (size_t)n);
+	else
+		code = key_fail(err, PL_EINVAL, "PKCS#12");
+	OPENSSL_clear_free(der, n > 0 ? (size_t)n : 0);
+	PKCS12_free(p12);
+	sk_X509_pop_free(own, X509_free);
+	sk_X509_pop_free(others, X509_free);
+	return code;
+}
+
+bool
+pl_pkcs12_holds(const void *p, size_t n, const struct pl_secret *password,
+    const unsigned char sha256[32])
+{
+	const unsigned char *at = p;
+	PKCS12 *p12 = d2i_PKCS12(NULL, &at, (long)n);
+	unsigned char *der = NULL, digest[32];
+	EVP_PKEY *pkey = NULL;
+	X509 *x = NULL;
+	bool good = false;
+	int len;
+
+	if (p12 != NULL && PKCS12_parse(p12, pl_secret_expose(password), &pkey,
+	    &x, NULL) == 1 && x != NULL && (len = i2d_X509(x, &der)) > 0) {
+		pl_sha256(digest, der, (size_t)len);
+		good = memcmp(digest, sha256, sizeof(digest)) == 0;
+	}
+	OPENSSL_free(der);
+	EVP_PKEY_free(pkey);
+	X509_free(x);
+	PKCS12_free(p12);
+	ERR_clear_error();
+	return good;
 }
 
 static void

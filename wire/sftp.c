@@ -173,6 +173,7 @@ put_args(struct pl_buf *b, const struct pl_sftp_req *r)
 		break;
 	case PL_SFTP_RENAME:
 	case PL_SFTP_POSIX_RENAME:
+	case PL_SFTP_SYMLINK:
 		put_text(b, r->to);
 		break;
 	default:
@@ -287,6 +288,7 @@ form_of(enum pl_sftp_op op)
 	case PL_SFTP_READ:
 		return FXP_DATA;
 	case PL_SFTP_READDIR:
+	case PL_SFTP_READLINK:
 		return FXP_NAME;
 	case PL_SFTP_LSTAT:
 	case PL_SFTP_STAT:

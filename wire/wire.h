@@ -114,6 +114,10 @@ struct pl_conf_spec {
 	const struct pl_conf_spec *inside;
 };
 
+/* A name that stands for every key that is not in the list; as LIST it is
+ * taken as it stands. */
+#define PL_CONF_ANY "*"
+
 /* What it holds, in file order. */
 struct pl_conf_value {
 	char *key;
@@ -183,6 +187,13 @@ struct pl_stmt;
  */
 enum pl_code pl_db_open(struct pl_db **out, const char *path, int version,
     const char *schema, struct pl_err *err);
+/*
+ * The same for a database that grows: steps[i] takes version i to i + 1, and
+ * n is the newest version.  An older one is brought up in one transaction; a
+ * newer one is PL_EIO.
+ */
+enum pl_code pl_db_open_steps(struct pl_db **out, const char *path,
+    const char *const *steps, size_t n, struct pl_err *err);
 void pl_db_close(struct pl_db *db);
 enum pl_code pl_db_exec(struct pl_db *db, const char *sql,
     struct pl_err *err);
@@ -776,7 +787,10 @@ enum pl_sftp_op { PL_SFTP_OPEN = 3, PL_SFTP_CLOSE = 4, PL_SFTP_READ = 5,
 	PL_SFTP_WRITE = 6, PL_SFTP_LSTAT = 7, PL_SFTP_SETSTAT = 9,
 	PL_SFTP_FSETSTAT = 10, PL_SFTP_OPENDIR = 11, PL_SFTP_READDIR = 12,
 	PL_SFTP_REMOVE = 13, PL_SFTP_MKDIR = 14, PL_SFTP_RMDIR = 15,
-	PL_SFTP_STAT = 17, PL_SFTP_RENAME = 18,
+	PL_SFTP_STAT = 17, PL_SFTP_RENAME = 18, PL_SFTP_READLINK = 19,
+	/* path: what the link says, to: its name; as OpenSSH has it, not the
+	 * draft.  Whoever makes one reads it back. */
+	PL_SFTP_SYMLINK = 20,
 	/* extensions, by name on the wire */
 	PL_SFTP_POSIX_RENAME = 256, PL_SFTP_FSYNC, PL_SFTP_LSETSTAT,
 	PL_SFTP_STATVFS };
@@ -795,7 +809,7 @@ struct pl_sftp_handle {
 };
 struct pl_sftp_req {
 	enum pl_sftp_op op;
-	const char *path, *to;	/* to: RENAME, POSIX_RENAME */
+	const char *path, *to;	/* to: RENAME, POSIX_RENAME, SYMLINK */
 	const struct pl_sftp_handle *handle;
 	uint32_t flags;		/* OPEN */
 	uint32_t mode;		/* OPEN MKDIR …SETSTAT: rights */
@@ -811,7 +825,7 @@ struct pl_sftp_req {
 	uint32_t perm;		/* LSTAT STAT: type and rights; 0: not told */
 	bool sized;
 	uint64_t size;		/* LSTAT STAT: where sized */
-	char *body;		/* READ: octets; READDIR: names, NUL behind each */
+	char *body;		/* READ: octets; READDIR, READLINK: names, NUL behind each */
 	size_t body_len;
 	uint64_t avail;		/* STATVFS: blocks left for us */
 };
