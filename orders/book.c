@@ -13,6 +13,10 @@
  *   events        what happened, for people
  *   certificates  that were issued, in PEM.  Never a private key.
  *   sync          how far each controller's book has been read
+ *   renewals      how and when an order is renewed (book-renew.c)
+ *   keys          where private keys lie; never what is in them
+ *   proofs        when control of a name was proven last
+ *   readers       up to which event a program has been told
  */
 #include "book.h"
 
@@ -24,8 +28,6 @@
 #include <unistd.h>
 
 #include "book-row.h"
-
-#define PL_BOOK_VERSION 1
 
 static const char schema[] =
     "CREATE TABLE orders ("
@@ -71,6 +73,12 @@ static const char schema[] =
     " whole INTEGER NOT NULL, page INTEGER NOT NULL, size INTEGER NOT NULL,"
     " since INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;";
 
+/* The book of version i becomes one of version i + 1 by the i-th. */
+static const char *const steps[] = {
+	schema,
+	pl_book_renew_schema,
+};
+
 /* ---- open and close ------------------------------------------------------ */
 
 static enum pl_code
@@ -111,8 +119,8 @@ pl_book_open(struct pl_book **out, const char *dir, bool create,
 	b->lock = -1;
 	code = open_lock(b, dir, err);
 	if (code == PL_OK)
-		code = pl_db_open(&b->db, path.data, PL_BOOK_VERSION, schema,
-		    err);
+		code = pl_db_open_steps(&b->db, path.data, steps,
+		    PL_NELEM(steps), err);
 	if (code != PL_OK)
 		goto out;
 	*out = b;

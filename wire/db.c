@@ -97,18 +97,22 @@ db_fail(struct pl_err *err, struct pl_db *db, int rc)
  * section 1.3.3).
  */
 static unsigned char *
-db_image(int version, const char *schema, sqlite3_int64 *size)
+db_image(int version, const char *const *steps, sqlite3_int64 *size)
 {
 	struct pl_buf pragma;
 	unsigned char *image = NULL;
 	sqlite3 *db = NULL;
+	bool good;
 
 	pl_buf_init(&pragma, PL_LIM_LINE);
 	pl_buf_addf(&pragma, "PRAGMA user_version = %d", version);
-	if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE |
-	    SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
-	    sqlite3_exec(db, schema, NULL, NULL, NULL) == SQLITE_OK &&
-	    sqlite3_exec(db, pragma.data, NULL, NULL, NULL) == SQLITE_OK)
+	good = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE |
+	    SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK;
+	for (int i = 0; good && i < version; i++)
+		good = sqlite3_exec(db, steps[i], NULL, NULL, NULL) ==
+		    SQLITE_OK;
+	if (good && sqlite3_exec(db, pragma.data, NULL, NULL, NULL) ==
+	    SQLITE_OK)
 		image = sqlite3_serialize(db, "main", size, 0);
 	if (image != NULL && *size >= 512)
 		image[18] = image[19] = 2;
@@ -156,7 +160,7 @@ db_folder(const char *path)
  * Of several processes that try, one link succeeds.
  */
 static void
-db_create(const char *path, int version, const char *schema)
+db_create(const char *path, int version, const char *const *steps)
 {
 	char *folder = NULL, link[64];
 	unsigned char *image = NULL;
@@ -173,7 +177,7 @@ db_create(const char *path, int version, const char *schema)
 	fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd < 0)
 		goto out;
-	image = db_image(version, schema, &size);
+	image = db_image(version, steps, &size);
 	if (image == NULL || !db_write(fd, image, size) || fsync(fd) != 0)
 		goto out;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -299,9 +303,11 @@ db_version(struct pl_db *db, int *version, struct pl_err *err)
 	return PL_OK;
 }
 
-/* Fills a database of version 0, unless another process just did. */
+/* Takes a database from the version it has, unless another process just
+ * did. */
 static enum pl_code
-db_fill(struct pl_db *db, int version, const char *schema, struct pl_err *err)
+db_fill(struct pl_db *db, int version, const char *const *steps,
+    struct pl_err *err)
 {
 	struct pl_buf pragma;
 	enum pl_code code;
@@ -312,8 +318,9 @@ db_fill(struct pl_db *db, int version, const char *schema, struct pl_err *err)
 	code = pl_db_begin(db, err);
 	if (code == PL_OK)
 		code = db_version(db, &found, err);
-	if (code == PL_OK && found == 0) {
-		code = pl_db_exec(db, schema, err);
+	if (code == PL_OK && found < version) {
+		for (; found < version && code == PL_OK; found++)
+			code = pl_db_exec(db, steps[found], err);
 		if (code == PL_OK)
 			code = pl_db_exec(db, pragma.data, err);
 	}
@@ -325,16 +332,18 @@ db_fill(struct pl_db *db, int version, const char *schema, struct pl_err *err)
 	return code;
 }
 
+/* `first`: the oldest version that the steps can begin with. */
 static enum pl_code
-db_schema(struct pl_db *db, int version, const char *schema,
+db_schema(struct pl_db *db, int first, int version, const char *const *steps,
     struct pl_err *err)
 {
 	enum pl_code code;
 	int found;
 
 	code = db_version(db, &found, err);
-	if (code == PL_OK && found == 0 && version != 0) {
-		code = db_fill(db, version, schema, err);
+	if (code == PL_OK && found < version && (found == 0 ||
+	    found >= first)) {
+		code = db_fill(db, version, steps, err);
 		if (code == PL_OK)
 			code = db_version(db, &found, err);
 	}
@@ -356,16 +365,16 @@ db_configure(sqlite3 *db)
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
 }
 
-enum pl_code
-pl_db_open(struct pl_db **out, const char *path, int version,
-    const char *schema, struct pl_err *err)
+static enum pl_code
+db_open(struct pl_db **out, const char *path, int first, int version,
+    const char *const *steps, struct pl_err *err)
 {
 	struct pl_db *db;
 	enum pl_code code;
 	int rc;
 
 	*out = NULL;
-	db_create(path, version, schema);
+	db_create(path, version, steps);
 	code = db_touch(path, err);
 	if (code != PL_OK)
 		return code;
@@ -383,7 +392,7 @@ pl_db_open(struct pl_db **out, const char *path, int version,
 		db_configure(db->db);
 		code = db_settle(db, err);
 		if (code == PL_OK)
-			code = db_schema(db, version, schema, err);
+			code = db_schema(db, first, version, steps, err);
 	}
 	if (code != PL_OK) {
 		pl_db_close(db);
@@ -391,6 +400,28 @@ pl_db_open(struct pl_db **out, const char *path, int version,
 	}
 	*out = db;
 	return PL_OK;
+}
+
+enum pl_code
+pl_db_open(struct pl_db **out, const char *path, int version,
+    const char *schema, struct pl_err *err)
+{
+	const char **steps = pl_array((size_t)version + 1, sizeof(*steps));
+	enum pl_code code;
+
+	/* One step from nothing, and none from any version between. */
+	for (int i = 0; i < version; i++)
+		steps[i] = i == 0 ? schema : "";
+	code = db_open(out, path, version, version, steps, err);
+	free(steps);
+	return code;
+}
+
+enum pl_code
+pl_db_open_steps(struct pl_db **out, const char *path,
+    const char *const *steps, size_t n, struct pl_err *err)
+{
+	return db_open(out, path, 1, (int)n, steps, err);
 }
 
 void

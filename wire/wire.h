@@ -183,6 +183,13 @@ struct pl_stmt;
  */
 enum pl_code pl_db_open(struct pl_db **out, const char *path, int version,
     const char *schema, struct pl_err *err);
+/*
+ * The same for a database that grows: steps[i] takes version i to i + 1, and
+ * n is the newest version.  An older one is brought up in one transaction; a
+ * newer one is PL_EIO.
+ */
+enum pl_code pl_db_open_steps(struct pl_db **out, const char *path,
+    const char *const *steps, size_t n, struct pl_err *err);
 void pl_db_close(struct pl_db *db);
 enum pl_code pl_db_exec(struct pl_db *db, const char *sql,
     struct pl_err *err);
