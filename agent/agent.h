@@ -55,6 +55,8 @@ struct pl_controller {
 	unsigned line;
 	unsigned page_size;
 	unsigned renewal_window;	/* days */
+	int64_t renew_before;		/* ms before the end; 0: as usual, -1: off */
+	bool renew_keep;		/* the same key again */
 	int64_t timeout_ms;		/* of one call */
 };
 /* How workers confine themselves. */
@@ -75,6 +77,7 @@ struct pl_notify_conf {
 	char *name;
 	char **argv;			/* argv[0]: absolute path */
 	int64_t timeout_ms;
+	unsigned events;		/* of orders: bits of enum pl_notice */
 };
 struct pl_config {
 	char *path;			/* NULL where there was no file */
@@ -90,6 +93,7 @@ struct pl_config {
 	struct pl_service_conf service;
 	struct pl_notify_conf *notifies;
 	size_t nnotifies;
+	struct pl_rules *rules;		/* of all CAs: see pl_config_rules */
 	struct pl_conf_section *tree;	/* for sections of other rooms; may be NULL */
 };
 /*
@@ -109,6 +113,15 @@ const struct pl_account *pl_config_account(const struct pl_config *c,
  */
 enum pl_code pl_config_controller(const struct pl_controller **out,
     const struct pl_config *c, const char *name, struct pl_err *err);
+/* "20d", or "off": -1. */
+enum pl_code pl_config_renew_before(int64_t *ms, const char *text,
+    struct pl_err *err);
+/* Reads the rules that are installed, unless the configuration has named
+ * others.  PL_EINVAL: there are none, or they have faults. */
+enum pl_code pl_config_rules(struct pl_config *c, struct pl_err *err);
+/* Gives the path of the directory where its orders' new keys go. */
+char *pl_config_keys(const struct pl_config *c,
+    const struct pl_controller *k);
 /* The longest enabled route that serves this name and method, or NULL. */
 const struct pl_route *pl_config_route(const struct pl_config *c,
     const char *domain, enum pl_method m);
@@ -164,6 +177,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *                            <-  SEEN sighting       (any number, the last one final)
  *   CALL call, deadline, parallel, n × (path, JSON text) ->   (role controller)
  *                            <-  CALLED call, n × (err, number, sent, JSON text)
+ *   CALL call, file, type, subject, names ->          (role key)
+ *                            <-  CALLED call, err, PEM
  *
  * `call` is the engine's number and comes back as it is.  Deadlines are
  * milliseconds from now.  One SCOPE or APPLY is under way at a time.  A
@@ -181,6 +196,7 @@ enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 #define PL_ROLE_ACCOUNT "account"
 #define PL_ROLE_CHECK "check"
 #define PL_ROLE_CONTROLLER "controller"
+#define PL_ROLE_KEY "key"
 
 /* seam.c: the frames' bodies.  _get lends strings from the frame; arrays it
  * gives are freed with free(). */
@@ -234,12 +250,44 @@ struct pl_service {
 	enum pl_code (*call)(void *self, struct pl_cursor *c,
 	    struct pl_buf *answer);
 	void (*close)(void *self);
+	const struct pl_service *next;	/* another role of that program */
 };
-/* The same with a second role; service may be NULL. */
+/* The same with further roles; service may be NULL. */
 int pl_serve(const struct pl_provider *const *table,
     const struct pl_service *service, const char *who);
 /* serve-store.c: role controller, of placard-http. */
 extern const struct pl_service pl_service_store;
+/*
+ * serve-key.c: role key, of placard-local.  Makes private keys in one
+ * directory and requests for them; a key never leaves it.
+ */
+extern const struct pl_service pl_service_key;
+
+/* key.c: the engine's side of it. */
+struct pl_key_ask {
+	const char *directory;		/* made, 0700, where it is missing */
+	const char *file;		/* its name in there */
+	const char *type;		/* "p256", "rsa2048", ... */
+	const struct pl_csr *like;	/* whose subject the request has */
+	char *const *names;		/* subjectAltName */
+	size_t n;
+	enum pl_sandbox_mode sandbox;
+};
+/* One call; the caller's, until done() or the end of the engine. */
+struct pl_key_call {
+	/* pem NULL: err tells why there is none. */
+	void (*done)(void *ctx, const char *pem, const struct pl_err *err);
+	void *ctx;
+	struct pl_worker *worker;
+	uint32_t call;
+};
+/*
+ * Makes a key and its request, or where that file is there already the
+ * request for the key that is in it.
+ */
+struct pl_engine;
+void pl_key_make(struct pl_engine *e, const struct pl_key_ask *a,
+    struct pl_key_call *call);
 
 /* What to start, and how it is told apart from others. */
 struct pl_worker;

@@ -152,20 +152,6 @@ pl_shop_call(struct pl_shop *w, const char *path, json_t *request,
 	return -1;
 }
 
-char *
-pl_shop_request(json_t *body, json_t *next)
-{
-	json_t *j = pl_json_object();
-	char *text;
-
-	pl_json_set(j, "body", body);
-	if (next != NULL)
-		pl_json_set(j, "next", next);
-	text = pl_json_text(j);
-	pl_json_free(j);
-	return text;
-}
-
 /* ---- driving ------------------------------------------------------------------ */
 
 static void

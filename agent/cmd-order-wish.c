@@ -560,7 +560,7 @@ pl_wish_place(struct pl_shop *s, struct pl_wish *w, unsigned months,
 	}
 	fill_order(s, w, &o);
 	o.months = months;
-	o.request = pl_shop_request(body, NULL);
+	o.request = pl_next_text(body, NULL);
 	o.renews = pl_strdup(renews);
 	pl_err_clear(&err);
 	if (pl_book_save(s->book, &o, &err) != PL_OK) {

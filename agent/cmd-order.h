@@ -39,9 +39,6 @@ int pl_shop_drive(struct pl_shop *w, int64_t id, enum pl_drive drive,
 /* Prints an order of the book, for people or as JSON. */
 int pl_shop_print(struct pl_shop *w, int64_t id, bool whole);
 
-/* The request in the book: the body, and for a reissue what comes next. */
-char *pl_shop_request(json_t *body, json_t *next);	/* keeps both; gives */
-
 /* A domain name of the command line, maybe "*.D"; gives, NULL: not one. */
 char *pl_shop_name(const char *text, struct pl_err *err);
 /* The names, methods and addresses of an order to be. */

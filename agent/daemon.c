@@ -25,8 +25,10 @@
 static void
 engine_close(struct pl_daemon *d)
 {
+	pl_renewer_free(d->renewer);
 	pl_orders_free(d->orders);
 	pl_book_close(d->book);
+	d->renewer = NULL;
 	d->orders = NULL;
 	d->book = NULL;
 	if (d->engine == NULL)
@@ -36,6 +38,20 @@ engine_close(struct pl_daemon *d)
 	pl_engine_free(d->engine);
 	d->engine = NULL;
 	work_unbind(d);
+}
+
+static void
+renewer_open(struct pl_daemon *d)
+{
+	struct pl_renewer_opts o = { .engine = d->engine, .book = d->book,
+		.orders = d->orders, .config = d->config, .log = &d->log };
+	struct pl_err err;
+
+	/* Without rules orders are renewed all the same. */
+	if (pl_config_rules(d->config, &err) != PL_OK)
+		pl_logf(&d->log, PL_LOG_WARN, "ca-rules", "error=\"%s\"",
+		    err.text);
+	d->renewer = pl_renewer_new(&o);
 }
 
 /* Goes on with all orders of the book that are not at rest. */
@@ -54,7 +70,10 @@ orders_open(struct pl_daemon *d, struct pl_err *err)
 		return code;
 	o.book = d->book;
 	d->orders = pl_orders_new(&o);
-	return pl_orders_start(d->orders, err);
+	code = pl_orders_start(d->orders, err);
+	if (code == PL_OK)
+		renewer_open(d);
+	return code;
 }
 
 static enum pl_code

@@ -38,6 +38,7 @@ struct pl_daemon {
 	struct pl_engine *engine;
 	struct pl_book *book;		/* with a controller only */
 	struct pl_orders *orders;
+	struct pl_renewer *renewer;
 	struct pl_stats *stats;
 	int sigfd;
 	bool stopping, ended;

@@ -12,5 +12,5 @@ main(void)
 		NULL
 	};
 
-	return pl_serve_accounts(table, "placard-local");
+	return pl_serve(table, &pl_service_key, "placard-local");
 }

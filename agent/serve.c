@@ -89,11 +89,12 @@ hello(struct server *s, const struct pl_provider *const *table,
 	pl_settings_get(&f->body, &s->set);
 	if (f->type != PL_MSG_HELLO || f->body.bad)
 		return PL_EPROTO;
-	if (s->service != NULL && pl_streq(role, s->service->role)) {
+	while (s->service != NULL && !pl_streq(role, s->service->role))
+		s->service = s->service->next;
+	if (s->service != NULL) {
 		s->service->open(&s->self, &s->set, &s->log, err);
 		return ready(s);
 	}
-	s->service = NULL;
 	if (!pl_streq(role, PL_ROLE_ACCOUNT))
 		return PL_EPROTO;
 	snprintf(sockets, sizeof(sockets), "%d", inherited());

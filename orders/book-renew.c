@@ -106,8 +106,8 @@ pl_book_renewal_put(struct pl_book *b, int64_t id,
 }
 
 enum pl_code
-pl_book_renewable(struct pl_book *b, int64_t now, int64_t **ids, size_t *n,
-    struct pl_err *err)
+pl_book_renewable(struct pl_book *b, int64_t now, int64_t until,
+    bool foreign, int64_t **ids, size_t *n, struct pl_err *err)
 {
 	struct pl_stmt *s;
 	size_t cap = 0;
@@ -119,8 +119,9 @@ pl_book_renewable(struct pl_book *b, int64_t now, int64_t **ids, size_t *n,
 	code = pl_db_prepare(&s, b->db, "SELECT o.id FROM orders o"
 	    " LEFT JOIN renewals r ON r.order_id = o.id"
 	    " WHERE (o.state = ?1 OR (o.state = ?2 AND o.not_after > ?3))"
-	    " AND o.not_after > 0 AND o.store_id IS NOT NULL"
-	    " AND (o.ours <> 0 OR r.before > 0)"
+	    " AND o.not_after > 0 AND o.not_after < ?6"
+	    " AND o.store_id IS NOT NULL"
+	    " AND (o.ours <> 0 OR r.before > 0 OR ?7)"
 	    " AND NOT EXISTS (SELECT 1 FROM orders n WHERE"
 	    "  n.renews = o.store_id AND n.controller = o.controller AND"
 	    "  n.state NOT IN (?4, ?5))"
@@ -132,6 +133,8 @@ pl_book_renewable(struct pl_book *b, int64_t now, int64_t **ids, size_t *n,
 	pl_stmt_int(s, 3, now - GONE_MS);
 	pl_stmt_int(s, 4, PL_O_FAILED);
 	pl_stmt_int(s, 5, PL_O_CANCELLED);
+	pl_stmt_int(s, 6, until);
+	pl_stmt_int(s, 7, foreign);
 	while ((code = pl_stmt_step(s, &row, err)) == PL_OK && row) {
 		if (*n == cap) {
 			cap = cap * 2 + 64;
@@ -140,6 +143,22 @@ pl_book_renewable(struct pl_book *b, int64_t now, int64_t **ids, size_t *n,
 		(*ids)[(*n)++] = pl_col_int(s, 0);
 	}
 	return code;
+}
+
+int64_t
+pl_book_before_most(struct pl_book *b)
+{
+	struct pl_stmt *s;
+	int64_t most;
+	bool row;
+
+	if (pl_db_prepare(&s, b->db, "SELECT ifnull(max(before), 0) FROM"
+	    " renewals", NULL) != PL_OK || pl_stmt_step(s, &row, NULL) !=
+	    PL_OK || !row)
+		return 0;
+	most = pl_col_int(s, 0);
+	pl_stmt_reset(s);
+	return most;
 }
 
 enum pl_code
@@ -215,7 +234,7 @@ pl_book_key_wish(struct pl_book *b, int64_t id, unsigned generation,
 
 	*path = NULL;
 	code = pl_db_prepare(&s, b->db, "SELECT path FROM keys WHERE"
-	    " order_id = ? AND generation = ? AND spki IS NULL", err);
+	    " order_id = ? AND generation = ?", err);
 	if (code != PL_OK)
 		return code;
 	pl_stmt_int(s, 1, id);

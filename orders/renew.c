@@ -249,14 +249,13 @@ pl_renew_hopeless(struct pl_buf *why, const struct pl_order *o,
 }
 
 bool
-pl_renew_no_credit(const struct pl_err *err)
+pl_renew_no_credit(const char *text)
 {
 	static const char *const words[] = { "credit", "balance",
 		"insufficient fund" };
 
-	for (size_t i = 0; err->code == PL_EREMOTE && i < PL_NELEM(words);
-	    i++) {
-		if (strcasestr(err->text, words[i]) != NULL)
+	for (size_t i = 0; i < PL_NELEM(words); i++) {
+		if (strcasestr(text, words[i]) != NULL)
 			return true;
 	}
 	return false;

@@ -103,7 +103,7 @@ size_t pl_renew_hopeless(struct pl_buf *why, const struct pl_order *o,
     const struct pl_product *product, const struct pl_rules *rules,
     int64_t at);
 /* Does a refusal speak of money on the account? */
-bool pl_renew_no_credit(const struct pl_err *err);
+bool pl_renew_no_credit(const char *text);
 
 /* ---- the request for it: next.c ------------------------------------------------- */
 
@@ -160,11 +160,14 @@ enum pl_code pl_book_renewal_put(struct pl_book *b, int64_t id,
     const struct pl_renewal *r, struct pl_err *err);
 /*
  * Orders whose certificate may need a next one: issued (or run out less than
- * 30 days before now), placed from here or told to be renewed, and not renewed
- * already.  Gives their numbers, the ones that end first first.
+ * 30 days before now), ending before `until`, and not renewed already.
+ * `foreign`: also those that were not placed from here, nor told to be
+ * renewed.  Gives their numbers, the ones that end first first.
  */
-enum pl_code pl_book_renewable(struct pl_book *b, int64_t now,
-    int64_t **ids, size_t *n, struct pl_err *err);
+enum pl_code pl_book_renewable(struct pl_book *b, int64_t now, int64_t until,
+    bool foreign, int64_t **ids, size_t *n, struct pl_err *err);
+/* The longest `before` that some order has been given, or 0. */
+int64_t pl_book_before_most(struct pl_book *b);
 /*
  * The order that renews this one; *id 0: none.  One that lives before one
  * that has failed.
@@ -174,7 +177,7 @@ enum pl_code pl_book_successor(struct pl_book *b, const struct pl_order *o,
 /* Where the private key of this request is; *path NULL: not known here. */
 enum pl_code pl_book_key(struct pl_book *b, int64_t id,
     const unsigned char spki[32], char **path, struct pl_err *err);
-/* The path of a key that is to be made, or was, for a generation; or NULL. */
+/* The path of the key that was noted for a generation, or NULL. */
 enum pl_code pl_book_key_wish(struct pl_book *b, int64_t id,
     unsigned generation, char **path, struct pl_err *err);
 /* Notes a path before the key is made (spki NULL), or whose key it is. */

@@ -49,7 +49,7 @@ renewable(struct pl_book *b, int64_t now, int64_t id)
 	size_t n;
 	bool found = false;
 
-	OK(pl_book_renewable(b, now, &ids, &n, &err));
+	OK(pl_book_renewable(b, now, INT64_MAX, false, &ids, &n, &err));
 	for (size_t i = 0; i < n; i++)
 		found = found || ids[i] == id;
 	free(ids);
@@ -73,6 +73,8 @@ test_renewable(void **state)
 	enum pl_order_state s;
 	struct pl_order o;
 	struct pl_err err;
+	int64_t *ids;
+	size_t n;
 
 	assert_true(renewable(b, now, a));
 	assert_false(renewable(b, now, foreign));
@@ -80,9 +82,17 @@ test_renewable(void **state)
 	assert_true(renewable(b, now, gone));
 	assert_false(renewable(b, now, old));
 	assert_false(renewable(b, now, dead));
+	OK(pl_book_renewable(b, now, INT64_MAX, true, &ids, &n, &err));
+	assert_int_equal(n, 3);
+	assert_int_equal(ids[0], gone);
+	free(ids);
+	OK(pl_book_renewable(b, now, end, true, &ids, &n, &err));
+	assert_int_equal(n, 1);
+	free(ids);
 	/* Somebody said that it should be. */
 	OK(pl_book_renewal_put(b, foreign, &r, &err));
 	assert_true(renewable(b, now, foreign));
+	assert_int_equal(pl_book_before_most(b), r.before);
 	/* A renewal that failed is none; one that lives is. */
 	OK(pl_book_get(b, a, &o, &err));
 	OK(pl_book_successor(b, &o, &next, &s, &err));
@@ -153,7 +163,7 @@ test_keys(void **state)
 	OK(pl_book_key(b, a, one, &path, &err));
 	assert_null(path);
 	OK(pl_book_key_put(b, a, 2, "/k/L30-2-abc.key", one, &err));
-	OK(pl_book_key_wish(b, a, 2, &path, &err));
+	OK(pl_book_key_wish(b, a, 3, &path, &err));
 	assert_null(path);
 	OK(pl_book_key(b, a, one, &path, &err));
 	assert_string_equal(path, "/k/L30-2-abc.key");

@@ -238,16 +238,11 @@ test_hopeless(void **state PL_UNUSED)
 static void
 test_credit(void **state PL_UNUSED)
 {
-	struct pl_err err;
-
-	pl_fail(&err, PL_EREMOTE, "sslstore: neworder: Insufficient funds");
-	assert_true(pl_renew_no_credit(&err));
-	pl_fail(&err, PL_EREMOTE, "sslstore: neworder: not enough Credit");
-	assert_true(pl_renew_no_credit(&err));
-	pl_fail(&err, PL_EREMOTE, "sslstore: neworder: CSR is not valid");
-	assert_false(pl_renew_no_credit(&err));
-	pl_fail(&err, PL_ENET, "credit");
-	assert_false(pl_renew_no_credit(&err));
+	assert_true(pl_renew_no_credit("sslstore: neworder: Insufficient "
+	    "funds"));
+	assert_true(pl_renew_no_credit("sslstore: neworder: no Credit left"));
+	assert_false(pl_renew_no_credit("sslstore: neworder: CSR is not "
+	    "valid"));
 }
 
 /* ---- two years ----------------------------------------------------------------------- */
