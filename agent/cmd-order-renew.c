@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RESERVE_MS 300000
+
 /* The order as the store has it now. */
 struct now {
 	struct pl_order o;
@@ -155,6 +157,24 @@ renewal_months(struct pl_shop *s, const struct now *n, struct pl_wish *w,
 	return -1;
 }
 
+/* placardd is not to begin with it between the lock and the new order. */
+static int
+reserve(struct pl_shop *s, const struct now *n)
+{
+	struct pl_renewal kept;
+	struct pl_err err;
+	enum pl_code code;
+
+	pl_err_clear(&err);
+	code = pl_book_renewal(s->book, n->o.id, &kept, &err);
+	kept.attempt = n->o.not_after;
+	kept.next = pl_wall_ms() + RESERVE_MS;
+	if (code == PL_OK)
+		code = pl_book_renewal_put(s->book, n->o.id, &kept, &err);
+	pl_renewal_clear(&kept);
+	return code == PL_OK ? -1 : pl_cli_fail(s->cli, &err);
+}
+
 static int
 renew(struct pl_shop *s, struct now *n, struct pl_wish *w)
 {
@@ -182,8 +202,13 @@ renew(struct pl_shop *s, struct now *n, struct pl_wish *w)
 	if (status == -1)
 		status = pl_wish_body(s, w, months, signature,
 		    n->o.store_id, &body);
+	if (status == -1)
+		status = reserve(s, n);
 	pl_shop_unlock(s, &n->o);
+	if (status != -1)
+		pl_json_free(body);
 	if (status == -1) {
+		w->follows = n->o.id;
 		pl_next_server(body, n->status);
 		status = pl_wish_place(s, w, months, body, n->o.store_id);
 	}
@@ -216,6 +241,8 @@ place_reissue(struct pl_shop *s, struct now *n, struct pl_wish *w,
 	pl_err_clear(&err);
 	if (pl_book_save(s->book, o, &err) != PL_OK)
 		status = pl_cli_fail(s->cli, &err);
+	if (status == -1)
+		status = pl_shop_keep_renewing(s, id, 0);
 	pl_shop_unlock(s, o);
 	return status != -1 ? status : pl_shop_drive(s, id, s->wait ?
 	    PL_DRIVE_ALL : PL_DRIVE_PLACE, true);

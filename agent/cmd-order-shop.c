@@ -152,6 +152,61 @@ pl_shop_call(struct pl_shop *w, const char *path, json_t *request,
 	return -1;
 }
 
+int
+pl_shop_renewing(struct pl_shop *w)
+{
+	const char *before = pl_cli_opt(w->cli, "renew-before"),
+	    *key = pl_cli_opt(w->cli, "renew-key");
+	struct pl_err err;
+	int64_t ms;
+
+	pl_err_clear(&err);
+	if (before != NULL && strcmp(before, "default") != 0 &&
+	    pl_config_renew_before(&ms, before, &err) != PL_OK)
+		return pl_cli_usage(w->cli, "--renew-before: %s (or "
+		    "default)", err.text);
+	if (key != NULL && strcmp(key, "new") != 0 &&
+	    strcmp(key, "keep") != 0 && strcmp(key, "default") != 0)
+		return pl_cli_usage(w->cli, "--renew-key: %s: none of new, "
+		    "keep, default", key);
+	return -1;
+}
+
+int
+pl_shop_keep_renewing(struct pl_shop *w, int64_t id, int64_t from)
+{
+	const char *before = pl_cli_opt(w->cli, "renew-before"),
+	    *key = pl_cli_opt(w->cli, "renew-key");
+	struct pl_renewal own, kept;
+	struct pl_err err;
+	enum pl_code code;
+
+	if (before == NULL && key == NULL && from == 0)
+		return -1;
+	pl_err_clear(&err);
+	code = pl_book_renewal(w->book, id, &own, &err);
+	if (code == PL_OK && from != 0) {
+		code = pl_book_renewal(w->book, from, &kept, &err);
+		own.before = kept.before;
+		free(own.key);
+		own.key = pl_strdup(kept.key);
+		pl_renewal_clear(&kept);
+	}
+	if (before != NULL && strcmp(before, "default") == 0)
+		own.before = 0;
+	else if (before != NULL)
+		pl_config_renew_before(&own.before, before, NULL);
+	if (key != NULL) {
+		free(own.key);
+		own.key = strcmp(key, "default") != 0 ? pl_strdup(key) :
+		    NULL;
+	}
+	if (code == PL_OK)
+		code = pl_book_renewal_put(w->book, id, &own, &err);
+	pl_renewal_clear(&own);
+	return code == PL_OK ? -1 : pl_cli_fail(w->cli, &err);
+}
+
 /* ---- driving ------------------------------------------------------------------ */
 
 static void

@@ -67,6 +67,7 @@ struct pl_cli {
 #define PL_TAKES_CONTROLLER	0x8000	/* --controller */
 #define PL_TAKES_ORDER	0x10000
 #define PL_TAKES_TIMEOUT	0x20000	/* --timeout alone */
+#define PL_TAKES_PLAN	0x40000
 
 struct pl_command {
 	const char *name;
@@ -137,6 +138,8 @@ int pl_cmd_derive(struct pl_cli *cli);
 int pl_cmd_product(struct pl_cli *cli);
 /* cmd-order.c */
 int pl_cmd_order(struct pl_cli *cli);
+/* cmd-plan.c */
+int pl_cmd_plan(struct pl_cli *cli);
 
 /* cmd-job.c */
 int pl_cmd_job(struct pl_cli *cli);

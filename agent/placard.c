@@ -79,7 +79,11 @@ static const struct pl_command commands[] = {
 "renew ID [--csr FILE] [--contact FILE] [--months N] [--wait]\n"
 "reissue ID --csr FILE [--add-san N]... [--remove-san N]... [--wait]\n"
 "revoke ID [--reason T] | cancel ID [--reason T]\n"
+"new, renew, reissue, refresh: [--renew-before T|off] [--renew-key new|keep]\n"
 "METHOD: dns, file, https-file, email.  See placard-orders(7).\n" },
+	{ "plan", "", "What will be renewed when, and what is missing for it.",
+	    PL_TAKES_PLAN | PL_TAKES_CONTROLLER, 0, 0, pl_cmd_plan,
+	    "Exits with 0 where nothing is missing: see placard(1).\n" },
 };
 
 void
