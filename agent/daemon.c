@@ -25,9 +25,11 @@
 static void
 engine_close(struct pl_daemon *d)
 {
+	teller_free(d->teller);
 	pl_renewer_free(d->renewer);
 	pl_orders_free(d->orders);
 	pl_book_close(d->book);
+	d->teller = NULL;
 	d->renewer = NULL;
 	d->orders = NULL;
 	d->book = NULL;
@@ -52,6 +54,7 @@ renewer_open(struct pl_daemon *d)
 		pl_logf(&d->log, PL_LOG_WARN, "ca-rules", "error=\"%s\"",
 		    err.text);
 	d->renewer = pl_renewer_new(&o);
+	d->teller = teller_new(d);
 }
 
 /* Goes on with all orders of the book that are not at rest. */

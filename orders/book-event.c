@@ -84,7 +84,7 @@ pl_book_notice(struct pl_book *b, int64_t after, unsigned wanted,
 	enum pl_code code;
 	bool row;
 
-	*e = (struct pl_book_notice){ 0 };
+	*e = (struct pl_book_notice){ .seen = after };
 	code = pl_db_prepare(&s, b->db, "SELECT id, order_id, time, event,"
 	    " text FROM events WHERE id > ? ORDER BY id", err);
 	if (code != PL_OK)
@@ -92,8 +92,10 @@ pl_book_notice(struct pl_book *b, int64_t after, unsigned wanted,
 	pl_stmt_int(s, 1, after);
 	while ((code = pl_stmt_step(s, &row, err)) == PL_OK && row) {
 		if (!kind_of(&k, pl_col_text(s, 3), pl_col_text(s, 4)) ||
-		    (wanted & 1u << k) == 0)
+		    (wanted & 1u << k) == 0) {
+			e->seen = pl_col_int(s, 0);
 			continue;
+		}
 		*e = (struct pl_book_notice){ .id = pl_col_int(s, 0),
 			.order = pl_col_int(s, 1), .time = pl_col_int(s, 2),
 			.kind = k, .what = pl_strdup(pl_col_text(s, 3)),

@@ -210,6 +210,7 @@ struct pl_book_notice {
 	int64_t time;
 	enum pl_notice kind;
 	char *what, *text;		/* the event's own word and sentence */
+	int64_t seen;			/* with id 0: none up to this event is wanted */
 };
 void pl_book_notice_clear(struct pl_book_notice *e);
 /* The first event behind `after` of one of these kinds (bits). */

@@ -129,10 +129,11 @@ class Years(Counter):
         """Wait until nothing is due and nothing is under way."""
         def quiet():
             assert daemon.proc.poll() is None, daemon.log()[-2000:]
-            if self.rows("SELECT 1 FROM orders WHERE step <> 0"):
+            # In this order: what is begun leaves the plan for the book.
+            if [a for a in self.json("plan", "--days", 0).objects
+                    if a["action"] in ("renewal", "reissue")]:
                 return False
-            return not [a for a in self.json("plan", "--days", 0).objects
-                        if a["action"] in ("renewal", "reissue")]
+            return not self.rows("SELECT 1 FROM orders WHERE step <> 0")
         lab.wait_for(quiet, "renewals to be done", timeout)
 
     def keys(self):
