@@ -292,6 +292,30 @@ print_challenge(const struct pl_order_challenge *c)
 }
 
 static void
+print_renewal(struct pl_shop *w, const struct pl_order *o)
+{
+	char local[PL_ORDER_ID], *key = NULL;
+	enum pl_order_state state;
+	struct pl_renewal r;
+	int64_t next = 0;
+
+	if (pl_book_key(w->book, o->id, o->spki, &key, NULL) == PL_OK &&
+	    key != NULL)
+		pl_cli_print("  %-10s %s\n", "key", key);
+	free(key);
+	if (pl_book_successor(w->book, o, &next, &state, NULL) == PL_OK &&
+	    next != 0) {
+		pl_order_local_id(local, next);
+		pl_cli_print("  %-10s %s, which is %s\n", "renewed by", local,
+		    pl_order_state_name(state));
+	}
+	if (pl_book_renewal(w->book, o->id, &r, NULL) == PL_OK &&
+	    r.attempt == o->not_after && r.error != NULL)
+		pl_cli_print("  renewal: %s\n", r.error);
+	pl_renewal_clear(&r);
+}
+
+static void
 print_text(struct pl_shop *w, const struct pl_order *o, bool whole)
 {
 	char shown[64], local[PL_ORDER_ID];
@@ -319,6 +343,7 @@ print_text(struct pl_shop *w, const struct pl_order *o, bool whole)
 	if (o->serial != NULL)
 		pl_cli_print("  %-10s %s\n", "serial", o->serial);
 	print_date("until", o->not_after);
+	print_renewal(w, o);
 	for (size_t i = 0; i < o->nchallenges; i++)
 		print_challenge(&o->challenges[i]);
 	if (o->error != NULL)

@@ -511,6 +511,8 @@ ask_store(struct renewal *w)
 {
 	json_t *q = pl_json_object();
 
+	/* It is tried again as a whole. */
+	w->calls[0].tries = 3;
 	w->calls[0].path = "order/status";
 	w->calls[0].request = pl_json_object();
 	pl_json_sets(w->calls[0].request, "TheSSLStoreOrderID",
