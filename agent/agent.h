@@ -56,6 +56,8 @@ struct pl_controller {
 	unsigned line;
 	unsigned page_size;
 	unsigned renewal_window;	/* days */
+	int64_t renew_before;		/* ms before the end; 0: as usual, -1: off */
+	bool renew_keep;		/* the same key again */
 	int64_t timeout_ms;		/* of one call */
 };
 /* How workers confine themselves. */
@@ -76,6 +78,7 @@ struct pl_notify_conf {
 	char *name;
 	char **argv;			/* argv[0]: absolute path */
 	int64_t timeout_ms;
+	unsigned events;		/* of orders: bits of enum pl_notice */
 };
 /* Where certificates go: a section deploy and its targets. */
 struct pl_deploy_target {
@@ -106,6 +109,7 @@ struct pl_config {
 	size_t nnotifies;
 	struct pl_deploy *deploys;
 	size_t ndeploys;
+	struct pl_rules *rules;		/* of all CAs: see pl_config_rules */
 	struct pl_conf_section *tree;	/* for sections of other rooms; may be NULL */
 };
 /*
@@ -125,6 +129,15 @@ const struct pl_account *pl_config_account(const struct pl_config *c,
  */
 enum pl_code pl_config_controller(const struct pl_controller **out,
     const struct pl_config *c, const char *name, struct pl_err *err);
+/* "20d", or "off": -1. */
+enum pl_code pl_config_renew_before(int64_t *ms, const char *text,
+    struct pl_err *err);
+/* Reads the rules that are installed, unless the configuration has named
+ * others.  PL_EINVAL: there are none, or they have faults. */
+enum pl_code pl_config_rules(struct pl_config *c, struct pl_err *err);
+/* Gives the path of the directory where its orders' new keys go. */
+char *pl_config_keys(const struct pl_config *c,
+    const struct pl_controller *k);
 /* The longest enabled route that serves this name and method, or NULL. */
 const struct pl_route *pl_config_route(const struct pl_config *c,
     const char *domain, enum pl_method m);
@@ -194,6 +207,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *                            <-  CALLED call, err, output
  *   CALL call, deadline, host, port, name, SHA-256 ->   (role served)
  *                            <-  CALLED call, err
+ *   CALL call, file, type, subject, names ->          (role key)
+ *                            <-  CALLED call, err, PEM
  *
  * `call` is the engine's number and comes back as it is.  Deadlines are
  * milliseconds from now.  One SCOPE or APPLY is under way at a time.  A
@@ -214,6 +229,7 @@ enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 #define PL_ROLE_DEPLOY "deploy"
 #define PL_ROLE_COMMAND "command"
 #define PL_ROLE_SERVED "served"
+#define PL_ROLE_KEY "key"
 
 /* seam.c: the frames' bodies.  _get lends strings from the frame; arrays it
  * gives are freed with free(). */
@@ -284,6 +300,37 @@ extern const struct pl_service pl_service_deploy, pl_service_command,
     pl_service_deploy_remote;
 /* serve-served.c: answers a CALL of the role served, of placard-check. */
 enum pl_code pl_serve_served(struct pl_cursor *c, struct pl_buf *answer);
+/*
+ * serve-key.c: role key, of placard-local.  Makes private keys in one
+ * directory and requests for them; a key never leaves it.
+ */
+extern const struct pl_service pl_service_key;
+
+/* key.c: the engine's side of it. */
+struct pl_key_ask {
+	const char *directory;		/* made, 0700, where it is missing */
+	const char *file;		/* its name in there */
+	const char *type;		/* "p256", "rsa2048", ... */
+	const struct pl_csr *like;	/* whose subject the request has */
+	char *const *names;		/* subjectAltName */
+	size_t n;
+	enum pl_sandbox_mode sandbox;
+};
+/* One call; the caller's, until done() or the end of the engine. */
+struct pl_key_call {
+	/* pem NULL: err tells why there is none. */
+	void (*done)(void *ctx, const char *pem, const struct pl_err *err);
+	void *ctx;
+	struct pl_worker *worker;
+	uint32_t call;
+};
+/*
+ * Makes a key and its request, or where that file is there already the
+ * request for the key that is in it.
+ */
+struct pl_engine;
+void pl_key_make(struct pl_engine *e, const struct pl_key_ask *a,
+    struct pl_key_call *call);
 
 /* What to start, and how it is told apart from others. */
 struct pl_worker;

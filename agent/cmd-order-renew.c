@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RESERVE_MS 300000
+
 /* The order as the store has it now. */
 struct now {
 	struct pl_order o;
@@ -137,25 +139,6 @@ carry_mails(const struct now *n, struct pl_wish *w)
 
 /* ---- renewal ------------------------------------------------------------------------ */
 
-static json_t *
-old_body(const struct now *n)
-{
-	json_t *request = NULL, *body = NULL;
-	char *text;
-
-	if (n->o.request == NULL || !pl_streq(n->o.path, "order/neworder") ||
-	    pl_json_parse(&request, n->o.request, strlen(n->o.request),
-	    "request", NULL) != PL_OK)
-		return NULL;
-	if (pl_json_get(request, "body") != NULL) {
-		text = pl_json_text(pl_json_get(request, "body"));
-		pl_json_parse(&body, text, strlen(text), "request", NULL);
-		free(text);
-	}
-	pl_json_free(request);
-	return body;
-}
-
 static int
 renewal_months(struct pl_shop *s, const struct now *n, struct pl_wish *w,
     unsigned *months)
@@ -174,24 +157,29 @@ renewal_months(struct pl_shop *s, const struct now *n, struct pl_wish *w,
 	return -1;
 }
 
-static void
-carry_server(json_t *body, const json_t *status)
+/* placardd is not to begin with it between the lock and the new order. */
+static int
+reserve(struct pl_shop *s, const struct now *n)
 {
-	char *type = pl_store_text(status, "WebServerType");
-	int64_t count = pl_store_int(status, "ServerCount", 1);
+	struct pl_renewal kept;
+	struct pl_err err;
+	enum pl_code code;
 
-	if (type != NULL)
-		pl_json_sets(body, "WebServerType", type);
-	if (count != 0)
-		pl_json_seti(body, "ServerCount", count);
-	free(type);
+	pl_err_clear(&err);
+	code = pl_book_renewal(s->book, n->o.id, &kept, &err);
+	kept.attempt = n->o.not_after;
+	kept.next = pl_wall_ms() + RESERVE_MS;
+	if (code == PL_OK)
+		code = pl_book_renewal_put(s->book, n->o.id, &kept, &err);
+	pl_renewal_clear(&kept);
+	return code == PL_OK ? -1 : pl_cli_fail(s->cli, &err);
 }
 
 static int
 renew(struct pl_shop *s, struct now *n, struct pl_wish *w)
 {
 	char *signature = pl_store_text(n->status, "SignatureHashAlgorithm");
-	json_t *old = old_body(n), *carried, *extra, *body = NULL;
+	json_t *old = pl_next_old_body(&n->o), *carried, *extra, *body = NULL;
 	unsigned months = 0;
 	int status;
 
@@ -214,9 +202,14 @@ renew(struct pl_shop *s, struct now *n, struct pl_wish *w)
 	if (status == -1)
 		status = pl_wish_body(s, w, months, signature,
 		    n->o.store_id, &body);
+	if (status == -1)
+		status = reserve(s, n);
 	pl_shop_unlock(s, &n->o);
+	if (status != -1)
+		pl_json_free(body);
 	if (status == -1) {
-		carry_server(body, n->status);
+		w->follows = n->o.id;
+		pl_next_server(body, n->status);
 		status = pl_wish_place(s, w, months, body, n->o.store_id);
 	}
 	free(signature);
@@ -224,25 +217,6 @@ renew(struct pl_shop *s, struct now *n, struct pl_wish *w)
 }
 
 /* ---- reissue ------------------------------------------------------------------------ */
-
-static json_t *
-next_json(const struct pl_wish *w)
-{
-	json_t *j = pl_json_object(), *names = pl_json_array();
-
-	for (size_t i = 0; i < w->n; i++) {
-		json_t *one = pl_json_object();
-
-		pl_json_sets(one, "name", w->names[i]);
-		pl_json_seti(one, "method", w->methods[i]);
-		pl_json_sets(one, "approver", w->mails[i]);
-		pl_json_append(names, one);
-	}
-	pl_json_sets(j, "csr", w->csr->pem);
-	pl_json_sets(j, "unique", w->unique);
-	pl_json_set(j, "names", names);
-	return j;
-}
 
 /* Puts the request into the book and lets the machine send it. */
 static int
@@ -259,13 +233,16 @@ place_reissue(struct pl_shop *s, struct now *n, struct pl_wish *w,
 	free(o->error);
 	o->error = NULL;
 	o->path = pl_strdup("order/reissue");
-	o->request = pl_shop_request(body, next_json(w));
+	o->request = pl_next_text(body, pl_next_names(w->csr, w->unique, w->names,
+	    w->methods, w->mails, w->n));
 	o->step = PL_STEP_PLACE;
 	o->sent = 0;
 	o->tries = 0;
 	pl_err_clear(&err);
 	if (pl_book_save(s->book, o, &err) != PL_OK)
 		status = pl_cli_fail(s->cli, &err);
+	if (status == -1)
+		status = pl_shop_keep_renewing(s, id, 0);
 	pl_shop_unlock(s, o);
 	return status != -1 ? status : pl_shop_drive(s, id, s->wait ?
 	    PL_DRIVE_ALL : PL_DRIVE_PLACE, true);

@@ -153,18 +153,59 @@ pl_shop_call(struct pl_shop *w, const char *path, json_t *request,
 	return -1;
 }
 
-char *
-pl_shop_request(json_t *body, json_t *next)
+int
+pl_shop_renewing(struct pl_shop *w)
 {
-	json_t *j = pl_json_object();
-	char *text;
+	const char *before = pl_cli_opt(w->cli, "renew-before"),
+	    *key = pl_cli_opt(w->cli, "renew-key");
+	struct pl_err err;
+	int64_t ms;
 
-	pl_json_set(j, "body", body);
-	if (next != NULL)
-		pl_json_set(j, "next", next);
-	text = pl_json_text(j);
-	pl_json_free(j);
-	return text;
+	pl_err_clear(&err);
+	if (before != NULL && strcmp(before, "default") != 0 &&
+	    pl_config_renew_before(&ms, before, &err) != PL_OK)
+		return pl_cli_usage(w->cli, "--renew-before: %s (or "
+		    "default)", err.text);
+	if (key != NULL && strcmp(key, "new") != 0 &&
+	    strcmp(key, "keep") != 0 && strcmp(key, "default") != 0)
+		return pl_cli_usage(w->cli, "--renew-key: %s: none of new, "
+		    "keep, default", key);
+	return -1;
+}
+
+int
+pl_shop_keep_renewing(struct pl_shop *w, int64_t id, int64_t from)
+{
+	const char *before = pl_cli_opt(w->cli, "renew-before"),
+	    *key = pl_cli_opt(w->cli, "renew-key");
+	struct pl_renewal own, kept;
+	struct pl_err err;
+	enum pl_code code;
+
+	if (before == NULL && key == NULL && from == 0)
+		return -1;
+	pl_err_clear(&err);
+	code = pl_book_renewal(w->book, id, &own, &err);
+	if (code == PL_OK && from != 0) {
+		code = pl_book_renewal(w->book, from, &kept, &err);
+		own.before = kept.before;
+		free(own.key);
+		own.key = pl_strdup(kept.key);
+		pl_renewal_clear(&kept);
+	}
+	if (before != NULL && strcmp(before, "default") == 0)
+		own.before = 0;
+	else if (before != NULL)
+		pl_config_renew_before(&own.before, before, NULL);
+	if (key != NULL) {
+		free(own.key);
+		own.key = strcmp(key, "default") != 0 ? pl_strdup(key) :
+		    NULL;
+	}
+	if (code == PL_OK)
+		code = pl_book_renewal_put(w->book, id, &own, &err);
+	pl_renewal_clear(&own);
+	return code == PL_OK ? -1 : pl_cli_fail(w->cli, &err);
 }
 
 /* ---- printing ------------------------------------------------------------------- */
@@ -221,6 +262,30 @@ print_targets(struct pl_shop *w, const struct pl_order *o)
 }
 
 static void
+print_renewal(struct pl_shop *w, const struct pl_order *o)
+{
+	char local[PL_ORDER_ID], *key = NULL;
+	enum pl_order_state state;
+	struct pl_renewal r;
+	int64_t next = 0;
+
+	if (pl_book_key(w->book, o->id, o->spki, &key, NULL) == PL_OK &&
+	    key != NULL)
+		pl_cli_print("  %-10s %s\n", "key", key);
+	free(key);
+	if (pl_book_successor(w->book, o, &next, &state, NULL) == PL_OK &&
+	    next != 0) {
+		pl_order_local_id(local, next);
+		pl_cli_print("  %-10s %s, which is %s\n", "renewed by", local,
+		    pl_order_state_name(state));
+	}
+	if (pl_book_renewal(w->book, o->id, &r, NULL) == PL_OK &&
+	    r.attempt == o->not_after && r.error != NULL)
+		pl_cli_print("  renewal: %s\n", r.error);
+	pl_renewal_clear(&r);
+}
+
+static void
 print_text(struct pl_shop *w, const struct pl_order *o, bool whole)
 {
 	char shown[64], local[PL_ORDER_ID];
@@ -248,6 +313,7 @@ print_text(struct pl_shop *w, const struct pl_order *o, bool whole)
 	if (o->serial != NULL)
 		pl_cli_print("  %-10s %s\n", "serial", o->serial);
 	print_date("until", o->not_after);
+	print_renewal(w, o);
 	for (size_t i = 0; i < o->nchallenges; i++)
 		print_challenge(&o->challenges[i]);
 	print_targets(w, o);

@@ -550,6 +550,7 @@ pl_wish_place(struct pl_shop *s, struct pl_wish *w, unsigned months,
 	struct pl_err err;
 	int64_t id = placing_already(s, w);
 	enum pl_drive drive = s->wait ? PL_DRIVE_ALL : PL_DRIVE_PLACE;
+	int status;
 
 	if (id != 0) {
 		pl_json_free(body);
@@ -560,7 +561,7 @@ pl_wish_place(struct pl_shop *s, struct pl_wish *w, unsigned months,
 	}
 	fill_order(s, w, &o);
 	o.months = months;
-	o.request = pl_shop_request(body, NULL);
+	o.request = pl_next_text(body, NULL);
 	o.renews = pl_strdup(renews);
 	pl_err_clear(&err);
 	if (pl_book_save(s->book, &o, &err) != PL_OK) {
@@ -569,5 +570,6 @@ pl_wish_place(struct pl_shop *s, struct pl_wish *w, unsigned months,
 	}
 	id = o.id;
 	pl_order_clear(&o);
-	return pl_shop_drive(s, id, drive, true);
+	status = pl_shop_keep_renewing(s, id, w->follows);
+	return status != -1 ? status : pl_shop_drive(s, id, drive, true);
 }

@@ -164,8 +164,9 @@ do_refresh(struct pl_shop *w)
 		return status;
 	id = o.id;
 	pl_order_clear(&o);
-	return pl_shop_drive(w, id, w->wait ? PL_DRIVE_ALL : PL_DRIVE_ROUND,
-	    false);
+	status = pl_shop_keep_renewing(w, id, 0);
+	return status != -1 ? status : pl_shop_drive(w, id, w->wait ?
+	    PL_DRIVE_ALL : PL_DRIVE_ROUND, false);
 }
 
 static int
@@ -352,11 +353,13 @@ struct word {
 static const struct word words[] = {
 	{ "new", 0, 0, "", PL_SHOP_WORK, pl_order_new,
 	    { "product", "csr", "dcv", "san", "approver-email", "months",
-	    "days", "contact", "servers", "server-type", "wait", NULL } },
+	    "days", "contact", "servers", "server-type", "renew-before",
+	    "renew-key", "wait", NULL } },
 	{ "list", 0, 0, "", PL_SHOP_READ, do_list,
 	    { "state", "expiring", NULL } },
 	{ "show", 1, 1, "ID", PL_SHOP_READ, do_show, { NULL } },
-	{ "refresh", 1, 1, "ID", PL_SHOP_WORK, do_refresh, { "wait", NULL } },
+	{ "refresh", 1, 1, "ID", PL_SHOP_WORK, do_refresh,
+	    { "renew-before", "renew-key", "wait", NULL } },
 	{ "sync", 0, 0, "", PL_SHOP_WORK, pl_order_sync, { "full", NULL } },
 	{ "import", 0, -1, "[ID]...", PL_SHOP_WORK, pl_order_import,
 	    { NULL } },
@@ -367,10 +370,11 @@ static const struct word words[] = {
 	{ "method", 1, 1, "ID", PL_SHOP_WORK, pl_order_method,
 	    { "dcv", "domain", "email", "wait", NULL } },
 	{ "renew", 1, 1, "ID", PL_SHOP_WORK, pl_order_renew,
-	    { "csr", "contact", "months", "wait", NULL } },
-	{ "reissue", 1, 1, "ID", PL_SHOP_WORK, pl_order_reissue,
-	    { "csr", "add-san", "remove-san", "dcv", "approver-email", "wait",
+	    { "csr", "contact", "months", "renew-before", "renew-key", "wait",
 	    NULL } },
+	{ "reissue", 1, 1, "ID", PL_SHOP_WORK, pl_order_reissue,
+	    { "csr", "add-san", "remove-san", "dcv", "approver-email",
+	    "renew-before", "renew-key", "wait", NULL } },
 	{ "revoke", 1, 1, "ID", PL_SHOP_WORK, pl_order_revoke,
 	    { "reason", NULL } },
 	{ "cancel", 1, 1, "ID", PL_SHOP_WORK, pl_order_cancel,
@@ -436,6 +440,8 @@ pl_cmd_order(struct pl_cli *cli)
 		return pl_cli_usage(cli, "order %s: %s: not expected",
 		    word->name, cli->args[1 + word->most]);
 	status = pl_shop_open(&w, cli, word->need);
+	if (status == -1)
+		status = pl_shop_renewing(&w);
 	if (status == -1)
 		status = word->run(&w);
 	pl_shop_close(&w);

@@ -39,8 +39,11 @@ int pl_shop_drive(struct pl_shop *w, int64_t id, enum pl_drive drive,
 /* Prints an order of the book, for people or as JSON. */
 int pl_shop_print(struct pl_shop *w, int64_t id, bool whole);
 
-/* The request in the book: the body, and for a reissue what comes next. */
-char *pl_shop_request(json_t *body, json_t *next);	/* keeps both; gives */
+/* --renew-before and --renew-key; a status, or -1 to go on. */
+int pl_shop_renewing(struct pl_shop *w);
+/* Keeps them for an order; what they do not say is as with order `from`,
+ * 0: none. */
+int pl_shop_keep_renewing(struct pl_shop *w, int64_t id, int64_t from);
 
 /* A domain name of the command line, maybe "*.D"; gives, NULL: not one. */
 char *pl_shop_name(const char *text, struct pl_err *err);
@@ -59,6 +62,7 @@ struct pl_wish {
 	json_t **lists;			/* approver lists, NULL where not asked */
 	json_t *contact;
 	char custom_id[37], unique[17];
+	int64_t follows;		/* our number of the order that it renews, or 0 */
 };
 void pl_wish_clear(struct pl_wish *w);
 /* Adds a name unless it is there. */

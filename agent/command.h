@@ -68,6 +68,7 @@ struct pl_cli {
 #define PL_TAKES_ORDER	0x10000
 #define PL_TAKES_TIMEOUT	0x20000	/* --timeout alone */
 #define PL_TAKES_SERVICE	0x40000	/* --agent-key-file --purge */
+#define PL_TAKES_PLAN	0x80000
 
 struct pl_command {
 	const char *name;
@@ -139,6 +140,8 @@ int pl_cmd_derive(struct pl_cli *cli);
 int pl_cmd_product(struct pl_cli *cli);
 /* cmd-order.c */
 int pl_cmd_order(struct pl_cli *cli);
+/* cmd-plan.c */
+int pl_cmd_plan(struct pl_cli *cli);
 
 /* cmd-service.c */
 int pl_cmd_service(struct pl_cli *cli);

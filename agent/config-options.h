@@ -2,8 +2,8 @@
 /* Copyright The placard authors */
 
 /*
- * Between config.c and config-options.c only: a section whose keys an
- * option table describes.
+ * Between the files config*.c only: a section whose keys an option table
+ * describes.
  */
 #ifndef PL_CONFIG_OPTIONS_H
 #define PL_CONFIG_OPTIONS_H
@@ -38,6 +38,11 @@ extern const struct pl_conf_spec config_deploy_spec[];
 void config_deploy_load(struct pl_config *c, struct pl_faults *faults,
     struct pl_conf_section *s);
 void config_deploy_clear(struct pl_config *c);
+
+/* config-controller.c: order controllers, and ca-rules. */
+void config_controller_load(struct pl_config *c, struct pl_faults *faults,
+    struct pl_conf_section *s);
+void config_rules_load(struct pl_config *c, struct pl_faults *faults);
 
 /* Gives a path that stands in a configuration file, made absolute. */
 char *config_path(const char *file, const char *path);

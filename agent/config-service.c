@@ -30,6 +30,7 @@ const struct pl_conf_spec config_notify_spec[] = {
 	{ .name = "program", .type = PL_CONF_STR },
 	{ .name = "arguments", .type = PL_CONF_LIST },
 	{ .name = "timeout", .type = PL_CONF_STR },
+	{ .name = "events", .type = PL_CONF_LIST },
 	{ .name = NULL }
 };
 
@@ -154,6 +155,23 @@ notify_argv(const char *program, const struct pl_conf_value *arguments)
 	return argv;
 }
 
+static void
+notify_events(struct pl_notify_conf *n, struct pl_faults *faults,
+    const struct pl_conf_section *s)
+{
+	const struct pl_conf_value *v = pl_conf_value(s, "events");
+	enum pl_notice k;
+
+	for (size_t i = 0; v != NULL && i < v->n; i++) {
+		if (pl_notice_parse(&k, v->text[i]))
+			n->events |= 1u << k;
+		else
+			pl_fault(faults, v->file, v->line, v->key, "\"%s\" "
+			    "is none of issued, deployed, served, failed, "
+			    "expiring", v->text[i]);
+	}
+}
+
 void
 config_notify_load(struct pl_config *c, struct pl_faults *faults,
     const struct pl_conf_section *s)
@@ -178,6 +196,7 @@ config_notify_load(struct pl_config *c, struct pl_faults *faults,
 	n->name = pl_strdup(s->title);
 	n->argv = notify_argv(v->text[0], pl_conf_value(s, "arguments"));
 	take_duration(&n->timeout_ms, faults, s, "timeout", 1000, DAY_MS);
+	notify_events(n, faults, s);
 }
 
 const struct pl_notify_conf *

@@ -46,6 +46,7 @@ static const struct pl_conf_spec verify_spec[] = {
 /* Accounts and controllers are checked against their option tables. */
 static const struct pl_conf_spec root_spec[] = {
 	{ .name = "state-directory", .type = PL_CONF_STR },
+	{ .name = "ca-rules", .type = PL_CONF_STR },
 	{ .name = "account", .type = PL_CONF_SECTION, .titled = true },
 	{ .name = "route", .type = PL_CONF_SECTION, .titled = true,
 	    .inside = route_spec },
@@ -58,25 +59,6 @@ static const struct pl_conf_spec root_spec[] = {
 	    .inside = config_notify_spec },
 	{ .name = "deploy", .type = PL_CONF_SECTION, .titled = true,
 	    .inside = config_deploy_spec },
-	{ .name = NULL }
-};
-
-/* DESIGN.md section 8 names these options. */
-static const struct pl_option controller_options[] = {
-	{ .name = "kind", .type = PL_OPT_STRING, .required = true,
-	    .values = "sslstore" },
-	{ .name = "url", .type = PL_OPT_URL, .required = true },
-	{ .name = "partner-code", .type = PL_OPT_STRING, .required = true },
-	{ .name = "auth-token", .type = PL_OPT_SECRET, .required = true },
-	{ .name = "enabled", .type = PL_OPT_BOOL, .fallback = "true" },
-	{ .name = "page-size", .type = PL_OPT_INT, .fallback = "100",
-	    .min = 1, .max = 1000 },
-	{ .name = "renewal-window", .type = PL_OPT_INT, .fallback = "30",
-	    .min = 1, .max = 3650 },
-	{ .name = "ca-file", .type = PL_OPT_PATH },
-	{ .name = "root-file", .type = PL_OPT_PATH },
-	{ .name = "timeout", .type = PL_OPT_INT, .fallback = "60",
-	    .min = 1, .max = 600 },
 	{ .name = NULL }
 };
 
@@ -262,110 +244,6 @@ load_account(struct pl_config *c, struct pl_faults *faults,
 	    desc->check(&a->settings, &err) != PL_OK)
 		pl_fault(faults, s->file, s->line, "account", "\"%s\": %s",
 		    s->title, err.text);
-}
-
-/* The store's own papers write its URL with /rest behind it. */
-static void
-controller_url(struct pl_conf_section *s)
-{
-	for (size_t i = 0; i < s->nvalues; i++) {
-		char *url = s->values[i].text[0];
-		size_t n;
-
-		if (strcmp(s->values[i].key, "url") != 0 ||
-		    s->values[i].list)
-			continue;
-		for (n = strlen(url); n > 0 && url[n - 1] == '/'; n--)
-			continue;
-		if (n > 5 && strncmp(url + n - 5, "/rest", 5) == 0)
-			url[n - 5] = '\0';
-	}
-}
-
-static void
-load_controller(struct pl_config *c, struct pl_faults *faults,
-    struct pl_conf_section *s)
-{
-	struct config_tables tables = { .what = "controller",
-		.name = s->title, .list = { controller_options } };
-	struct pl_controller *k;
-	const char *kind;
-
-	c->controllers = pl_grow(c->controllers, c->ncontrollers + 1,
-	    sizeof(c->controllers[0]));
-	k = &c->controllers[c->ncontrollers++];
-	memset(k, 0, sizeof(*k));
-	k->file = s->file;
-	k->line = s->line;
-	controller_url(s);
-	config_options_load(&k->settings, &tables, s, faults);
-	kind = pl_setting(&k->settings, "kind");
-	k->settings.account = pl_strdup(s->title);
-	k->settings.provider = pl_strdup(kind != NULL ? kind : "");
-	k->enabled = pl_setting_bool(&k->settings, "enabled", true);
-	k->page_size = (unsigned)pl_setting_int(&k->settings, "page-size",
-	    100);
-	k->renewal_window = (unsigned)pl_setting_int(&k->settings,
-	    "renewal-window", 30);
-	k->timeout_ms = pl_setting_int(&k->settings, "timeout", 60) * 1000;
-}
-
-/* Adds "NAME, " to what a user may choose from. */
-static void
-controller_names(struct pl_buf *b, const struct pl_config *c)
-{
-	for (size_t i = 0; i < c->ncontrollers; i++)
-		if (c->controllers[i].enabled)
-			pl_buf_addf(b, "%s%s", b->len > 0 ? ", " : "",
-			    c->controllers[i].settings.account);
-}
-
-static enum pl_code
-controller_named(const struct pl_controller **out, const struct pl_config *c,
-    const char *name, struct pl_err *err)
-{
-	for (size_t i = 0; i < c->ncontrollers; i++) {
-		if (strcmp(c->controllers[i].settings.account, name) != 0)
-			continue;
-		if (!c->controllers[i].enabled)
-			return pl_fail(err, PL_EINVAL, "controller %s: is not "
-			    "enabled (%s:%u)", name, c->controllers[i].file,
-			    c->controllers[i].line);
-		*out = &c->controllers[i];
-		return PL_OK;
-	}
-	return pl_fail(err, PL_EINVAL, "controller %s: not in the "
-	    "configuration", name);
-}
-
-enum pl_code
-pl_config_controller(const struct pl_controller **out,
-    const struct pl_config *c, const char *name, struct pl_err *err)
-{
-	struct pl_buf names;
-	size_t n = 0;
-
-	*out = NULL;
-	if (name != NULL)
-		return controller_named(out, c, name, err);
-	for (size_t i = 0; i < c->ncontrollers; i++) {
-		if (!c->controllers[i].enabled)
-			continue;
-		*out = &c->controllers[i];
-		n++;
-	}
-	if (n == 1)
-		return PL_OK;
-	*out = NULL;
-	if (n == 0)
-		return pl_fail(err, PL_EINVAL, "controller: none is "
-		    "configured");
-	pl_buf_init(&names, PL_LIM_LINE);
-	controller_names(&names, c);
-	pl_fail(err, PL_EINVAL, "controller: several are configured; choose "
-	    "one with --controller: %s", names.data);
-	pl_buf_clear(&names);
-	return PL_EINVAL;
 }
 
 /* ---- routes ------------------------------------------------------------ */
@@ -777,6 +655,7 @@ pl_config_free(struct pl_config *c)
 	for (i = 0; i < c->ncontrollers; i++)
 		pl_settings_clear(&c->controllers[i].settings);
 	free(c->controllers);
+	pl_rules_free(c->rules);
 	free(c->accounts);
 	free(c->routes);
 	list_free(c->verify.resolvers);
@@ -842,6 +721,7 @@ config_fill(struct pl_config *c, struct pl_faults *faults)
 		pl_fault(faults, v->file, v->line, v->key, "empty");
 	else if (v != NULL)
 		c->state_directory = config_path(v->file, v->text[0]);
+	config_rules_load(c, faults);
 	check_titles(faults, c->tree, "account");
 	check_titles(faults, c->tree, "controller");
 	check_titles(faults, c->tree, "notify");
@@ -850,7 +730,7 @@ config_fill(struct pl_config *c, struct pl_faults *faults)
 		if (strcmp(s->type, "account") == 0)
 			load_account(c, faults, s);
 		else if (strcmp(s->type, "controller") == 0)
-			load_controller(c, faults, s);
+			config_controller_load(c, faults, s);
 		else if (strcmp(s->type, "verify") == 0)
 			load_verify(&c->verify, faults, s);
 		else if (strcmp(s->type, "service") == 0)

@@ -27,9 +27,13 @@ static void
 engine_close(struct pl_daemon *d)
 {
 	pl_deploys_free(d->deploys);
+	teller_free(d->teller);
+	pl_renewer_free(d->renewer);
 	pl_orders_free(d->orders);
 	pl_book_close(d->book);
 	d->deploys = NULL;
+	d->teller = NULL;
+	d->renewer = NULL;
 	d->orders = NULL;
 	d->book = NULL;
 	if (d->engine == NULL)
@@ -62,6 +66,21 @@ deploys_open(struct pl_daemon *d)
 	pl_deploys_start(d->deploys);
 }
 
+static void
+renewer_open(struct pl_daemon *d)
+{
+	struct pl_renewer_opts o = { .engine = d->engine, .book = d->book,
+		.orders = d->orders, .config = d->config, .log = &d->log };
+	struct pl_err err;
+
+	/* Without rules orders are renewed all the same. */
+	if (pl_config_rules(d->config, &err) != PL_OK)
+		pl_logf(&d->log, PL_LOG_WARN, "ca-rules", "error=\"%s\"",
+		    err.text);
+	d->renewer = pl_renewer_new(&o);
+	d->teller = teller_new(d);
+}
+
 /* Goes on with all orders of the book that are not at rest. */
 static enum pl_code
 orders_open(struct pl_daemon *d, struct pl_err *err)
@@ -79,8 +98,12 @@ orders_open(struct pl_daemon *d, struct pl_err *err)
 		return code;
 	o.book = d->book;
 	d->orders = pl_orders_new(&o);
+	code = pl_orders_start(d->orders, err);
+	if (code != PL_OK)
+		return code;
 	deploys_open(d);
-	return pl_orders_start(d->orders, err);
+	renewer_open(d);
+	return PL_OK;
 }
 
 static enum pl_code

@@ -40,6 +40,8 @@ struct pl_daemon {
 	struct pl_book *book;		/* with a controller only */
 	struct pl_orders *orders;
 	struct pl_deploys *deploys;
+	struct pl_renewer *renewer;
+	struct pl_teller *teller;
 	struct pl_stats *stats;
 	int sigfd;
 	bool stopping, ended;
@@ -142,6 +144,22 @@ void spool_flush(struct pl_spool *s);
 struct pl_notifier *notifier_new(struct pl_daemon *d);
 void notifier_free(struct pl_notifier *n);
 void notifier_tell(struct pl_notifier *n, const struct pl_djob *j);
+
+/*
+ * program.c.  Runs a program with a text on its standard input; done() is
+ * called once, `how` NULL: it ended well, else "status" or "signal" with a
+ * number.  NULL: it did not start, *rc is the errno.
+ */
+struct pl_program;
+struct pl_program *program_start(struct pl_loop *loop, char *const *argv,
+    const char *text, int64_t timeout_ms,
+    void (*done)(void *ctx, const char *how, int number), void *ctx, int *rc);
+/* Its end is not waited for any more; it goes on.  NULL is allowed. */
+void program_drop(struct pl_program *p);
+
+/* teller.c: programs that get the events of orders, each in their order */
+struct pl_teller *teller_new(struct pl_daemon *d);
+void teller_free(struct pl_teller *t);
 
 /* metrics.c */
 enum pl_code metrics_new(struct pl_metrics **out, struct pl_daemon *d,

@@ -23,7 +23,7 @@ enum opt {
 	OPT_CONTROLLER, OPT_PRODUCT, OPT_DCV, OPT_APPROVER, OPT_MONTHS,
 	OPT_DAYS, OPT_CONTACT, OPT_SERVERS, OPT_SERVER_TYPE, OPT_WAIT,
 	OPT_EXPIRING, OPT_FULL, OPT_REASON, OPT_ADD_SAN, OPT_REMOVE_SAN,
-	OPT_AGENT_KEY, OPT_PURGE, OPT_TARGET
+	OPT_AGENT_KEY, OPT_PURGE, OPT_TARGET, OPT_RENEW_BEFORE, OPT_RENEW_KEY
 };
 
 #define DATA PL_TAKES_CHALLENGE | PL_TAKES_BRIEF
@@ -134,6 +134,10 @@ static const struct opt_desc options[] = {
 	{ OPT_MONTHS, 0, "months", "N", ORDER, NULL },
 	{ OPT_DAYS, 0, "days", "N", ORDER, NULL },
 	{ OPT_CONTACT, 0, "contact", "FILE", ORDER, NULL },
+	{ OPT_DAYS, 0, "days", "N", PL_TAKES_PLAN,
+	    "how far to look ahead (90)" },
+	{ OPT_RENEW_BEFORE, 0, "renew-before", "TIME", ORDER, NULL },
+	{ OPT_RENEW_KEY, 0, "renew-key", "new|keep", ORDER, NULL },
 	{ OPT_SERVERS, 0, "servers", "N", ORDER, NULL },
 	{ OPT_SERVER_TYPE, 0, "server-type", "TYPE", ORDER, NULL },
 	{ OPT_STATE, 0, "state", "STATE", ORDER, NULL },

@@ -5,6 +5,7 @@
 #include "deployment.h"
 #include "order.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *
@@ -145,6 +146,41 @@ targets_json(struct pl_book *b, const struct pl_order *o)
 	return list;
 }
 
+/* How it is renewed, and what came of it last. */
+static void
+put_renewal(json_t *j, struct pl_book *b, const struct pl_order *o)
+{
+	struct pl_renewal r;
+	enum pl_order_state state;
+	char local[PL_ORDER_ID], *key = NULL;
+	int64_t next = 0;
+	json_t *one;
+
+	if (pl_book_key(b, o->id, o->spki, &key, NULL) == PL_OK)
+		pl_json_sets(j, "keyFile", key);
+	free(key);
+	if (pl_book_successor(b, o, &next, &state, NULL) == PL_OK &&
+	    next != 0) {
+		pl_order_local_id(local, next);
+		pl_json_sets(j, "renewedBy", local);
+	}
+	if (pl_book_renewal(b, o->id, &r, NULL) != PL_OK)
+		return;
+	one = pl_json_object();
+	if (r.before == -1)
+		pl_json_sets(one, "before", "off");
+	else if (r.before > 0)
+		pl_json_seti(one, "before", r.before / 1000);
+	pl_json_sets(one, "key", r.key);
+	if (r.attempt == o->not_after && r.tries > 0) {
+		pl_json_seti(one, "tries", r.tries);
+		pl_json_set(one, "next", when(r.next));
+		pl_json_sets(one, "error", r.error);
+	}
+	pl_json_set(j, "renewal", one);
+	pl_renewal_clear(&r);
+}
+
 json_t *
 pl_order_json(struct pl_book *b, const struct pl_order *o, bool events)
 {
@@ -176,6 +212,7 @@ pl_order_json(struct pl_book *b, const struct pl_order *o, bool events)
 	pl_json_set(j, "notAfter", when(o->not_after));
 	pl_json_set(j, "certificate", certificate_json(b, o));
 	pl_json_set(j, "targets", targets_json(b, o));
+	put_renewal(j, b, o);
 	pl_json_set(j, "error", error_json(o));
 	if (events && pl_book_events(b, o->id, &list, &err) == PL_OK)
 		pl_json_set(j, "events", list);

@@ -82,6 +82,7 @@ on_published(struct pl_order_run *r)
 	if (visible) {
 		free(r->o.error);
 		r->o.error = NULL;
+		pl_book_proven(r->all->opt.book, &r->o, false, NULL);
 		pl_run_step(r, PL_STEP_RECHECK, "visible",
 		    "all challenges are visible");
 		return;
@@ -368,6 +369,8 @@ keep(struct pl_order_run *r, struct pl_book_cert *cert)
 	}
 	r->o.step = PL_STEP_CLEAN;
 	code = pl_book_save(b, &r->o, &err);
+	if (code == PL_OK)
+		code = pl_book_proven(b, &r->o, true, &err);
 	if (code == PL_OK)
 		code = pl_book_event(b, r->id, "certificate", cert->serial,
 		    &err);

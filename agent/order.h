@@ -58,6 +58,25 @@ int pl_order_run_exit(const struct pl_order_run *r);
 /* Stops driving; what is published stays. */
 void pl_order_run_drop(struct pl_order_run *r);
 
+/*
+ * renew.c: placardd.  Renews what is due, every half minute, and tells in the
+ * book's events of what runs out or has no future.
+ */
+struct pl_renewer;
+struct pl_renewer_opts {
+	struct pl_engine *engine;
+	struct pl_book *book;
+	struct pl_orders *orders;	/* who drives what is begun */
+	const struct pl_config *config;
+	const struct pl_log *log;
+};
+struct pl_renewer *pl_renewer_new(const struct pl_renewer_opts *o);
+/* Lets go of what is under way: before the engine and the book. */
+void pl_renewer_free(struct pl_renewer *r);
+/* How an order is renewed: what it says, else what its controller does. */
+void pl_renew_how(struct pl_renewing *how, const struct pl_controller *ctl,
+    const struct pl_renewal *kept);
+
 /* order-json.c: gives.  `events` NULL: without. */
 json_t *pl_order_json(struct pl_book *b, const struct pl_order *o,
     bool events);

@@ -14,6 +14,7 @@ main(void)
 	static const struct pl_service *const services[] = {
 		&pl_service_deploy,
 		&pl_service_command,
+		&pl_service_key,
 		NULL
 	};
 

@@ -80,11 +80,15 @@ static const struct pl_command commands[] = {
 "renew ID [--csr FILE] [--contact FILE] [--months N] [--wait]\n"
 "reissue ID --csr FILE [--add-san N]... [--remove-san N]... [--wait]\n"
 "revoke ID [--reason T] | cancel ID [--reason T]\n"
+"new, renew, reissue, refresh: [--renew-before T|off] [--renew-key new|keep]\n"
 "METHOD: dns, file, https-file, email.  See placard-orders(7).\n" },
 	{ "service", "install | uninstall | start | stop | status",
 	    "Makes this host run placardd, or undoes it.", PL_TAKES_SERVICE,
 	    1, 1, pl_cmd_service,
 	    "install takes the file that --config names as the configuration.\n" },
+	{ "plan", "", "What will be renewed when, and what is missing for it.",
+	    PL_TAKES_PLAN | PL_TAKES_CONTROLLER, 0, 0, pl_cmd_plan,
+	    "Exits with 0 where nothing is missing: see placard(1).\n" },
 };
 
 void

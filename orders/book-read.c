@@ -345,7 +345,10 @@ pl_book_list(struct pl_book *b, const struct pl_book_query *q,
 	    " (?1 IS NULL OR controller = ?1) AND (?2 = -1 OR state = ?2)"
 	    " AND (?3 = 0 OR (state IN (?6, ?7) AND"
 	    "  ((not_after > 0 AND not_after < ?3) OR"
-	    "   (expires > 0 AND expires < ?3))))"
+	    "   (expires > 0 AND expires < ?3))"
+	    "  AND NOT EXISTS (SELECT 1 FROM orders n WHERE"
+	    "   n.renews = orders.store_id AND"
+	    "   n.controller = orders.controller AND n.state IN (?6, ?7))))"
 	    " AND (?4 = 0 OR step <> 0)"
 	    " AND (?5 IS NULL OR csr_sha256 = ?5) ORDER BY id", err);
 	if (code != PL_OK)

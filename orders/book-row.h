@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copyright The placard authors */
 
-/* Private to book.c and book-read.c. */
+/* Private to the files book*.c. */
 #ifndef PL_BOOK_ROW_H
 #define PL_BOOK_ROW_H
 
@@ -12,5 +12,8 @@ struct pl_book {
 	int lock;
 	unsigned depth;
 };
+
+/* Steps of the book's schema that stand with their tables. */
+extern const char pl_book_renew_schema[];	/* book-renew.c */
 
 #endif

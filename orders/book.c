@@ -14,6 +14,10 @@
  *   certificates  that were issued, in PEM.  Never a private key.
  *   targets       where certificates have been taken to (book-target.c)
  *   sync          how far each controller's book has been read
+ *   renewals      how and when an order is renewed (book-renew.c)
+ *   keys          where private keys lie; never what is in them
+ *   proofs        when control of a name was proven last
+ *   readers       up to which event a program has been told
  */
 #include "book.h"
 
@@ -80,8 +84,12 @@ static const char schema_targets[] =
     " due INTEGER NOT NULL, error TEXT,"
     " PRIMARY KEY (order_id, target)) WITHOUT ROWID;"
     "CREATE INDEX targets_due ON targets (due) WHERE due > 0;";
-/* From version i to i + 1. */
-static const char *const steps[] = { schema, schema_targets };
+/* The book of version i becomes one of version i + 1 by the i-th. */
+static const char *const steps[] = {
+	schema,
+	schema_targets,
+	pl_book_renew_schema,
+};
 
 /* ---- open and close ------------------------------------------------------ */
 

@@ -373,4 +373,7 @@ void pl_life_custom_id(char out[37]);
 /* CSRUniqueValue: 16 random letters and digits. */
 void pl_life_unique(char out[17]);
 
+/* The next certificate. */
+#include "renew.h"
+
 #endif
