@@ -408,3 +408,25 @@ def test_check_of_the_configuration(placard):
     assert done.returncode == 3
     assert "placard.conf:1: sockte" in done.stderr
     assert "metrics-listen" in done.stderr and "program" in done.stderr
+
+
+@pytest.mark.quick
+def test_reload_leaves_nothing_of_the_old_engine(bed):
+    """Its timers too: an account that waits, and one that works meanwhile."""
+    bed.placard.rfc2136("away", bed.primary,
+                        server=f"127.0.0.1:{lab.closed_port()}")
+    bed.placard.route("away.test", "away")
+    with Daemon(bed.placard) as daemon:
+        daemon.submit(lab.job(lab.dns01("away.test", "w"), name="away"))
+        for i in range(6):
+            daemon.submit(one_job(bed, f"r{i}", hold="until-visible"))
+            time.sleep(0.1 * (i % 3))
+            daemon.hup()
+        for i in range(6):
+            assert daemon.wait(f"r{i}").report["state"] == "removed"
+        time.sleep(1)
+        assert daemon.show("away")["state"] == "queued"
+        daemon.placard.run("job", "cancel", "away")
+        assert daemon.wait("away").report["state"] == "failed"
+        assert daemon.stop()[0] == 0
+    bed.unchanged()
