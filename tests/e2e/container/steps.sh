@@ -192,6 +192,15 @@ not_for_others()
 		sleep 0.1
 	done
 	su other -s /bin/sh -c 'cat /var/lib/placard/incoming/j.report; placard --json job list'
+	# One that the service cannot read is moved aside, and says why.
+	su other -s /bin/sh -c '
+		umask 077
+		cp ~/j /var/lib/placard/incoming/.k && mv /var/lib/placard/incoming/.k /var/lib/placard/incoming/k'
+	for i in $(seq 50); do
+		[ -e /var/lib/placard/rejected/k.reason ] && break
+		sleep 0.1
+	done
+	su other -s /bin/sh -c 'cat /var/lib/placard/rejected/k.reason; ls /var/lib/placard/incoming'
 	su other -s /bin/sh -c 'cat /var/lib/placard/journal.db' >/dev/null
 	echo "journal=$?"
 	userdel -r other 2>/dev/null
@@ -280,7 +289,8 @@ step own_given_state placard --json service status
 echo '# mine' >>/etc/placard/placard.conf
 step own_other placard service install --config /given.conf
 rm /given.conf
-step own_uninstall placard service uninstall
+step own_json placard --json service install
+step own_uninstall placard --json service uninstall
 step own_kept ls /var/lib/placard/journal.db
 step own_gone until_is LoadState not-found
 rm -r /etc/placard
