@@ -230,7 +230,6 @@ make_folders(struct service_list *l, struct pl_err *err)
 	return code;
 }
 
-/* Faults in the configuration are told before anything is made or started. */
 static enum pl_code
 check_config(const char *path, const char *user, struct pl_err *err)
 {
@@ -292,8 +291,6 @@ make_key(struct service_list *l, const char *from, struct pl_err *err)
 	pl_buf_init(&text, PL_LIM_SECRET);
 	f.text = &text;
 	code = pl_file_read(&text, from, err);
-	if (code == PL_OK && text.len == 0)
-		code = pl_fail(err, PL_EINVAL, "%s: empty", from);
 	if (code == PL_OK)
 		code = service_put(l, &f, err);
 	pl_buf_clear(&text);
@@ -304,9 +301,15 @@ static enum pl_code
 make_all(struct service_list *l, const char *config, const char *key,
     struct pl_err *err)
 {
+	struct pl_secret *secret = NULL;
 	enum pl_code code;
 
+	/* What is wrong with what was given is told before anything is made. */
 	code = config != NULL ? check_config(config, NULL, err) : PL_OK;
+	if (code == PL_OK && key != NULL) {
+		code = pl_secret_read(&secret, key, true, err);
+		pl_secret_free(secret);
+	}
 	if (code == PL_OK)
 		code = service_mkdir(l, ETC, 0755, err);
 	for (size_t i = 0; code == PL_OK && has_systemd() &&

@@ -248,7 +248,8 @@ def test_one_command_installs_without_a_package(results):
     said(results, "own_twice")
     said(results, "own_active")
     assert '"jobs":0' in said(results, "own_status")
-    assert said(results, "own_key").strip() == "placard 400"
+    assert said(results, "own_key").split("\n")[:2] == [
+        "placard 400", "root 600"]
     said(results, "own_stop")
     said(results, "own_start")
 
@@ -266,10 +267,12 @@ def test_one_command_removes_it(results):
     assert said(results, "own_after").strip() == ""
 
 
-def test_a_configuration_is_checked_before_it_is_taken(results):
+def test_what_is_given_is_checked_before_anything_is_made(results):
     text = said(results, "own_wrong", 3)
     assert "/wrong.conf:1: nonsense" in text, text
     assert "No such file" in said(results, "own_wrong_after", 2)
+    assert "chmod 600" in said(results, "own_open_key", 3)
+    assert "No such file" in said(results, "own_open_key_after", 2)
     # In the template's place, but never in that of what somebody wrote.
     said(results, "own_given")
     assert "max-jobs = 7" in said(results, "own_given_is")

@@ -221,7 +221,7 @@ own_files()
 {
 	cp -a /placard.built/. /
 	hash -r
-	echo 'a key' >"$home/agent"
+	(umask 077; echo 'a key' >"$home/agent")
 }
 
 own_files_gone()
@@ -275,11 +275,15 @@ echo 'nonsense = 1' >/wrong.conf
 step own_wrong placard service install --config /wrong.conf
 step own_wrong_after ls -A /etc/placard /var/lib/placard
 rm /wrong.conf
+chmod 644 "$home/agent"
+step own_open_key placard service install --agent-key-file "$home/agent"
+step own_open_key_after ls -A /etc/placard /var/lib/placard
+chmod 600 "$home/agent"
 step own_install placard service install --agent-key-file "$home/agent"
 step own_twice placard service install --agent-key-file "$home/agent"
 step own_active until_is ActiveState active
 step own_status placard --json service status
-step own_key stat -c '%U %a' /etc/placard/agent.key
+step own_key stat -c '%U %a' /etc/placard/agent.key /etc/placard/.installed
 step own_stop placard service stop
 step own_start placard service start
 echo 'service { max-jobs = 7 }' >/given.conf
