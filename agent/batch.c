@@ -483,6 +483,8 @@ pl_engine_dispatch(void *arg)
 	struct pl_engine *e = arg;
 	int64_t now = pl_mono_ms(), wake = INT64_MAX;
 
+	/* Called by whoever has freed a worker, too. */
+	pl_loop_forget(e->loop, e->kick);
 	e->kick = 0;
 	if (!e->held)
 		pl_resident_keep(e);
@@ -495,6 +497,15 @@ pl_engine_dispatch(void *arg)
 		pl_engine_kick(e, wake - now);
 }
 
+static void
+on_kick(void *arg)
+{
+	struct pl_engine *e = arg;
+
+	e->kick = 0;
+	pl_engine_dispatch(e);
+}
+
 /* Dispatches in `ms`, or earlier where that is wanted already. */
 void
 pl_engine_kick(struct pl_engine *e, int64_t ms)
@@ -505,5 +516,5 @@ pl_engine_kick(struct pl_engine *e, int64_t ms)
 		return;
 	pl_loop_forget(e->loop, e->kick);
 	e->kick_at = at;
-	e->kick = pl_loop_after(e->loop, ms, pl_engine_dispatch, e);
+	e->kick = pl_loop_after(e->loop, ms, on_kick, e);
 }

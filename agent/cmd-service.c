@@ -230,7 +230,6 @@ make_folders(struct service_list *l, struct pl_err *err)
 	return code;
 }
 
-/* Faults in the configuration are told before anything is made or started. */
 static enum pl_code
 check_config(const char *path, const char *user, struct pl_err *err)
 {
@@ -292,8 +291,6 @@ make_key(struct service_list *l, const char *from, struct pl_err *err)
 	pl_buf_init(&text, PL_LIM_SECRET);
 	f.text = &text;
 	code = pl_file_read(&text, from, err);
-	if (code == PL_OK && text.len == 0)
-		code = pl_fail(err, PL_EINVAL, "%s: empty", from);
 	if (code == PL_OK)
 		code = service_put(l, &f, err);
 	pl_buf_clear(&text);
@@ -304,9 +301,15 @@ static enum pl_code
 make_all(struct service_list *l, const char *config, const char *key,
     struct pl_err *err)
 {
+	struct pl_secret *secret = NULL;
 	enum pl_code code;
 
+	/* What is wrong with what was given is told before anything is made. */
 	code = config != NULL ? check_config(config, NULL, err) : PL_OK;
+	if (code == PL_OK && key != NULL) {
+		code = pl_secret_read(&secret, key, true, err);
+		pl_secret_free(secret);
+	}
 	if (code == PL_OK)
 		code = service_mkdir(l, ETC, 0755, err);
 	for (size_t i = 0; code == PL_OK && has_systemd() &&
@@ -337,10 +340,26 @@ start_it(struct pl_err *err)
 	return code;
 }
 
+/* With --json an object {key: value}, else the sentence. */
 static void
-say_how(void)
+say(const struct pl_cli *cli, const char *key, const char *value,
+    const char *text)
 {
-	pl_cli_print("There is no systemd here.  Have your supervisor run, as "
+	json_t *j;
+
+	if (!cli->json) {
+		pl_cli_print("%s", text);
+		return;
+	}
+	j = pl_json_object();
+	pl_json_sets(j, key, value);
+	pl_cli_print_json(j);
+}
+
+static void
+say_how(const struct pl_cli *cli)
+{
+	say(cli, "run", PL_SBINDIR "/placardd", "There is no systemd here.  Have your supervisor run, as "
 	    "the user " USER ":\n\n    " PL_SBINDIR "/placardd\n\n"
 	    "It stays in the foreground, logs to standard error, reads its\n"
 	    "configuration again on SIGHUP and ends within 5 s on SIGTERM.\n"
@@ -377,10 +396,10 @@ install(struct pl_cli *cli)
 	if (code != PL_OK)
 		return pl_cli_fail(cli, &err);
 	if (!has_systemd())
-		say_how();
-	else if (!cli->quiet)
-		pl_cli_print("placardd is running; its configuration is "
-		    CONFIG "\n");
+		say_how(cli);
+	else if (!cli->quiet || cli->json)
+		say(cli, "running", CONFIG, "placardd is running; its "
+		    "configuration is " CONFIG "\n");
 	return 0;
 }
 
@@ -442,7 +461,7 @@ user_is_ours(void)
 
 /* Last made, first removed.  The journal and its user stay together. */
 static void
-remove_made(struct pl_cli *cli, struct service_list *l, bool purge)
+remove_made(const struct service_list *l, bool purge)
 {
 	const char *words[] = { USER, NULL };
 	struct pl_err err;
@@ -454,9 +473,11 @@ remove_made(struct pl_cli *cli, struct service_list *l, bool purge)
 		    strcmp(m->path, ETC) == 0)
 			continue;
 		/* A folder that others use too just stays. */
-		if (!service_remove(m->path, m->digest, purge) &&
-		    strcmp(m->digest, "folder") != 0 && !cli->quiet)
-			pl_cli_print("%s: left, it was changed\n", m->path);
+		if (service_remove(m->path, m->digest, purge) ||
+		    strcmp(m->digest, "folder") == 0)
+			continue;
+		fprintf(stderr, "placard: %s: left, it was changed\n",
+		    m->path);
 	}
 	if (!purge)
 		return;
@@ -480,7 +501,7 @@ uninstall(struct pl_cli *cli)
 			return pl_cli_fail(cli, &err);
 	}
 	service_list_load(&l, MADE);
-	remove_made(cli, &l, purge);
+	remove_made(&l, purge);
 	unlink(MADE);
 	if (purge || service_list_has(&l, ETC))
 		rmdir(ETC);
@@ -489,9 +510,10 @@ uninstall(struct pl_cli *cli)
 		(void)run("systemctl", reload, &err);
 		(void)run("systemctl", forget, &err);
 	}
-	if (!cli->quiet && !purge && access(STATE, F_OK) == 0)
-		pl_cli_print(STATE " is left, with the journal; --purge "
-		    "removes it\n");
+	if ((!cli->quiet || cli->json) && !purge &&
+	    access(STATE, F_OK) == 0)
+		say(cli, "left", STATE, STATE " is left, with the journal; "
+		    "--purge removes it\n");
 	return 0;
 }
 
@@ -519,6 +541,7 @@ status(struct pl_cli *cli)
 	json_t *answer = NULL;
 	const json_t *j;
 	struct pl_err err;
+	char *text;
 	int rc;
 
 	rc = pl_cli_config(cli, &config);
@@ -532,8 +555,7 @@ status(struct pl_cli *cli)
 		j = pl_json_get(answer, "status");
 		rc = pl_json_is_null(pl_json_get(j, "trouble")) ? 0 : 8;
 		if (cli->json) {
-			char *text = pl_json_text(j);
-
+			text = pl_json_text(j);
 			pl_cli_print("%s\n", text);
 			free(text);
 		} else

@@ -458,8 +458,8 @@ resume(struct pl_djob *j, struct pl_row **left, size_t *nleft)
 	}
 	j->run = pl_engine_resume(d->engine, &job, time_left(j), rows, &n);
 	*left = pl_grow(*left, *nleft + n + 1, sizeof(**left));
-	memcpy(*left + *nleft, rows, n * sizeof(*rows));
-	*nleft += n;
+	for (size_t i = 0; i < n; i++)
+		(*left)[(*nleft)++] = rows[i];
 	free(rows);
 	run_started(j, time_left(j));
 }

@@ -282,6 +282,7 @@ pl_engine_flush(void *arg)
 	struct pl_engine *e = arg;
 	struct pl_err err;
 
+	pl_loop_forget(e->loop, e->flush);
 	e->flush = 0;
 	if (e->o.journal == NULL || e->accts == NULL)
 		return;
@@ -298,10 +299,19 @@ pl_engine_flush(void *arg)
 }
 
 static void
+on_flush(void *arg)
+{
+	struct pl_engine *e = arg;
+
+	e->flush = 0;
+	pl_engine_flush(e);
+}
+
+static void
 flush_soon(struct pl_engine *e)
 {
 	if (e->flush == 0)
-		e->flush = pl_loop_after(e->loop, FLUSH_MS, pl_engine_flush, e);
+		e->flush = pl_loop_after(e->loop, FLUSH_MS, on_flush, e);
 }
 
 /* ---- tasks -------------------------------------------------------------------- */

@@ -87,7 +87,8 @@ service_list_save(const struct service_list *l, struct pl_err *err)
 	for (size_t i = 0; i < l->n; i++)
 		pl_buf_addf(&text, "%s %s\n", l->made[i].digest,
 		    l->made[i].path);
-	code = pl_file_write(l->path, text.data, text.len, 0644, err);
+	/* The digest of a key is nobody's business. */
+	code = pl_file_write(l->path, text.data, text.len, 0600, err);
 	pl_buf_clear(&text);
 	return code;
 }

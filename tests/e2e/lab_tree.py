@@ -5,7 +5,7 @@
 Either debootstrap makes it from the mirror that apt has here, or, quicker and
 without a network, it is made of the files of the packages that are installed
 on this machine: those that are essential and those that are asked for, with
-all that they depend on, and nothing that somebody has configured.
+all that they depend on, but no unit, user or file that came from elsewhere.
 """
 
 import glob

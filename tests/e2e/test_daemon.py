@@ -27,6 +27,7 @@ def one_job(bed, name, seed=None, **more):
     return lab.job(lab.dns01(bed.zone, seed or name), name=name, **more)
 
 
+@pytest.mark.quick
 def test_a_job_from_submit_to_release(daemon):
     bed = daemon.bed
     done = daemon.submit(one_job(bed, "a"))
@@ -65,6 +66,7 @@ def test_hold_until_visible(daemon):
     daemon.bed.unchanged()
 
 
+@pytest.mark.quick
 def test_hold_seconds(daemon):
     daemon.submit(one_job(daemon.bed, "h", hold=2))
     assert daemon.wait("h").report["state"] == "visible"
@@ -72,6 +74,7 @@ def test_hold_seconds(daemon):
     daemon.bed.unchanged()
 
 
+@pytest.mark.quick
 def test_the_same_job_again_is_the_same_job(daemon):
     bed = daemon.bed
     daemon.submit(one_job(bed, "a"))
@@ -89,6 +92,7 @@ def test_the_same_job_again_is_the_same_job(daemon):
     daemon.wait("a")
 
 
+@pytest.mark.quick
 def test_cancel_takes_back(daemon):
     bed = daemon.bed
     bed.secondary.pause()
@@ -137,6 +141,7 @@ def test_watch_tells_every_change(daemon):
     assert phases[-3:] == ["held", "removing", "done"]
 
 
+@pytest.mark.quick
 def test_wait_survives_a_restart(daemon):
     bed = daemon.bed
     bed.secondary.pause()
@@ -158,6 +163,7 @@ def test_wait_survives_a_restart(daemon):
     bed.unchanged()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("how", ["stop", "kill", "kill_engine"])
 def test_jobs_survive(daemon, how):
     """Held, waiting and removing jobs are there again after a restart."""
@@ -258,6 +264,7 @@ def test_a_refused_key_is_not_hammered(daemon):
     assert daemon.log().count("account-refused") == 1
 
 
+@pytest.mark.quick
 def test_workers_that_die_are_replaced(daemon):
     bed = daemon.bed
     daemon.submit(one_job(bed, "a"))
@@ -273,24 +280,23 @@ def test_workers_that_die_are_replaced(daemon):
     bed.unchanged()
 
 
-def test_a_dead_command_is_cleaned_up_after(daemon):
+@pytest.mark.quick
+def test_a_dead_command_is_cleaned_up_after(bed, tmp_path):
     """Intents of a killed command go at the next start."""
-    bed = daemon.bed
-    daemon.stop()
-    bed.primary.pause()
-    try:
-        proc = bed.placard.popen("present", *bed.dns01("dead"))
-        lab.wait_listed(bed.placard)
-        lab.kill_tree(proc.pid)
-        proc.communicate()
-    except lab.LabError:
-        lab.kill_tree(proc.pid)
-        proc.communicate()
-    finally:
-        bed.primary.resume()
-    daemon.start()
-    wait_for(bed.placard.quiet_journal, "clean")
-    bed.unchanged()
+    program, calls = tmp_path / "program", tmp_path / "calls"
+    program.write_text(f'#!/bin/sh\necho "$1" >>{calls}\n'
+                       "test $1 = cleanup || exec sleep 600\n")
+    program.chmod(0o755)
+    bed.placard.account("lab", "exec", program=str(program))
+    bed.placard.write()
+    proc = bed.placard.popen("present", *bed.dns01("dead"))
+    wait_for(calls.exists, "the program runs")
+    assert not bed.placard.quiet_journal()
+    lab.kill_tree(proc.pid)
+    proc.communicate()
+    with Daemon(bed.placard):
+        wait_for(bed.placard.quiet_journal, "clean")
+    assert calls.read_text() == "present\ncleanup\n"
 
 
 def test_a_command_that_lives_is_left_alone(daemon):
@@ -320,6 +326,7 @@ def test_what_nobody_releases_goes(bed):
     bed.unchanged()
 
 
+@pytest.mark.quick
 def test_deadline(daemon):
     bed = daemon.bed
     bed.secondary.pause()
@@ -408,3 +415,25 @@ def test_check_of_the_configuration(placard):
     assert done.returncode == 3
     assert "placard.conf:1: sockte" in done.stderr
     assert "metrics-listen" in done.stderr and "program" in done.stderr
+
+
+@pytest.mark.quick
+def test_reload_leaves_nothing_of_the_old_engine(bed):
+    """Its timers too: an account that waits, and one that works meanwhile."""
+    bed.placard.rfc2136("away", bed.primary,
+                        server=f"127.0.0.1:{lab.closed_port()}")
+    bed.placard.route("away.test", "away")
+    with Daemon(bed.placard) as daemon:
+        daemon.submit(lab.job(lab.dns01("away.test", "w"), name="away"))
+        for i in range(6):
+            daemon.submit(one_job(bed, f"r{i}", hold="until-visible"))
+            time.sleep(0.1 * (i % 3))
+            daemon.hup()
+        for i in range(6):
+            assert daemon.wait(f"r{i}").report["state"] == "removed"
+        time.sleep(1)
+        assert daemon.show("away")["state"] == "queued"
+        daemon.placard.run("job", "cancel", "away")
+        assert daemon.wait("away").report["state"] == "failed"
+        assert daemon.stop()[0] == 0
+    bed.unchanged()

@@ -40,6 +40,7 @@ def test_renamed_into_place(daemon):
     daemon.bed.unchanged()
 
 
+@pytest.mark.quick
 def test_several_jobs_in_a_file(daemon):
     daemon.start()
     daemon.drop("many.json", *(job_of(daemon.bed, f"m{i}",
@@ -126,6 +127,7 @@ def make_bad(daemon, name):
         os.utime(path, (time.time() - 60, time.time() - 60))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", [
     "folder", "fifo", "link", "huge", "empty", "garbage", "list", "unknown",
     "expired", "forbidden"])
@@ -143,6 +145,7 @@ def test_moved_aside_with_a_reason(daemon, name):
     assert daemon.jobs() == {}
 
 
+@pytest.mark.quick
 def test_one_bad_job_of_a_file_is_all_of_it(daemon):
     daemon.start()
     daemon.submit(job_of(daemon.bed, "taken"))

@@ -45,6 +45,7 @@ def get(url):
         return answer.read().decode()
 
 
+@pytest.mark.quick
 def test_metrics(bed, tmp_path):
     port = lab.free_port("127.0.0.1")
     out = tmp_path / "placard.prom"
@@ -174,6 +175,7 @@ def ask(placard, *lines):
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("line", [
     b"{\n", b"[]\n", b'{"request":"nonsense","id":"x"}\n', b"\0\0\0\n",
     b'{"request":"show"}\n', b'{"request":"show","id":7}\n',
@@ -202,6 +204,7 @@ def connect(placard):
     return sock
 
 
+@pytest.mark.quick
 def test_a_refused_client_may_go_on_writing(bed):
     """It hears why, even where it writes more than the socket holds."""
     with Daemon(bed.placard) as daemon:
@@ -223,6 +226,7 @@ def cpu_of(pid):
     return int(parts[11]) + int(parts[12])
 
 
+@pytest.mark.quick
 def test_a_client_that_does_not_read_costs_nothing(bed):
     """It has said all and leaves its answers lying; then it takes them."""
     with Daemon(bed.placard) as daemon:
@@ -253,6 +257,7 @@ with socket.socket(socket.AF_UNIX) as sock:
 """
 
 
+@pytest.mark.quick
 def test_the_socket_is_not_for_others(bed):
     if os.getuid() != 0:
         pytest.skip("only root can be somebody else")

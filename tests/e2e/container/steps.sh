@@ -192,6 +192,15 @@ not_for_others()
 		sleep 0.1
 	done
 	su other -s /bin/sh -c 'cat /var/lib/placard/incoming/j.report; placard --json job list'
+	# One that the service cannot read is moved aside, and says why.
+	su other -s /bin/sh -c '
+		umask 077
+		cp ~/j /var/lib/placard/incoming/.k && mv /var/lib/placard/incoming/.k /var/lib/placard/incoming/k'
+	for i in $(seq 50); do
+		[ -e /var/lib/placard/rejected/k.reason ] && break
+		sleep 0.1
+	done
+	su other -s /bin/sh -c 'cat /var/lib/placard/rejected/k.reason; ls /var/lib/placard/incoming'
 	su other -s /bin/sh -c 'cat /var/lib/placard/journal.db' >/dev/null
 	echo "journal=$?"
 	userdel -r other 2>/dev/null
@@ -212,7 +221,7 @@ own_files()
 {
 	cp -a /placard.built/. /
 	hash -r
-	echo 'a key' >"$home/agent"
+	(umask 077; echo 'a key' >"$home/agent")
 }
 
 own_files_gone()
@@ -266,11 +275,15 @@ echo 'nonsense = 1' >/wrong.conf
 step own_wrong placard service install --config /wrong.conf
 step own_wrong_after ls -A /etc/placard /var/lib/placard
 rm /wrong.conf
+chmod 644 "$home/agent"
+step own_open_key placard service install --agent-key-file "$home/agent"
+step own_open_key_after ls -A /etc/placard /var/lib/placard
+chmod 600 "$home/agent"
 step own_install placard service install --agent-key-file "$home/agent"
 step own_twice placard service install --agent-key-file "$home/agent"
 step own_active until_is ActiveState active
 step own_status placard --json service status
-step own_key stat -c '%U %a' /etc/placard/agent.key
+step own_key stat -c '%U %a' /etc/placard/agent.key /etc/placard/.installed
 step own_stop placard service stop
 step own_start placard service start
 echo 'service { max-jobs = 7 }' >/given.conf
@@ -280,7 +293,8 @@ step own_given_state placard --json service status
 echo '# mine' >>/etc/placard/placard.conf
 step own_other placard service install --config /given.conf
 rm /given.conf
-step own_uninstall placard service uninstall
+step own_json placard --json service install
+step own_uninstall placard --json service uninstall
 step own_kept ls /var/lib/placard/journal.db
 step own_gone until_is LoadState not-found
 rm -r /etc/placard
