@@ -481,6 +481,18 @@ host_link(void *self, const char *path, const char *to, struct pl_err *err)
 }
 
 static enum pl_code
+host_move(void *self, const char *from, const char *to, struct pl_err *err)
+{
+	struct pl_place_host *h = self;
+	char *a = host_path(h, from), *b = host_path(h, to);
+	enum pl_code code = rename_over(h, a, b, err);
+
+	free(a);
+	free(b);
+	return code;
+}
+
+static enum pl_code
 host_drop(void *self, const char *path, bool dir, struct pl_err *err)
 {
 	struct pl_place_host *h = self;
@@ -503,6 +515,7 @@ static const struct pl_place_ops host_ops = {
 	.mkdir = host_mkdir,
 	.write = host_write,
 	.link = host_link,
+	.move = host_move,
 	.drop = host_drop,
 };
 
