@@ -683,6 +683,8 @@ pl_place_install(const struct pl_place *p, const struct pl_deploy_spec *spec,
 	if (code == PL_OK && out->same) {
 		out->generation = w.current;
 		out->previous = before(&w, w.current);
+		/* Somebody was killed before he had cleaned up. */
+		code = prune(&w, w.current, out->previous, false);
 	} else if (code == PL_OK)
 		code = install_new(&w, f, n, leaf, out);
 	end(&w);
