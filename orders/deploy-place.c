@@ -16,7 +16,7 @@
  *
  * With layout "files" 3 only makes the generation, for the way back, and 4
  * and 5 are temporary files for all, a rename for each, a look at them, and
- * `current`.
+ * `current`, which is a file that holds the number.
  */
 #include "orders.h"
 
@@ -126,9 +126,11 @@ read_current(struct work *w)
 	path_current(w, path);
 	pl_buf_init(&to, PL_LIM_LINE);
 	code = look(w, path, &what, &mode, &to);
+	if (code == PL_OK && what == PL_THERE_FILE)
+		code = w->p->ops->read(w->p->self, path, &to, w->err);
 	if (code == PL_OK && what != PL_THERE_NOTHING &&
-	    (what != PL_THERE_LINK || !generation_of(&w->current, to.data)))
-		code = pl_fail(w->err, PL_EREMOTE, "%s/%s: not a link of "
+	    !generation_of(&w->current, to.data))
+		code = pl_fail(w->err, PL_EREMOTE, "%s/%s: is not "
 		    "placard's", w->spec->directory, path);
 	pl_buf_clear(&to);
 	return code;
@@ -351,7 +353,11 @@ set_current(struct work *w, unsigned generation)
 
 	path_current(w, path);
 	snprintf(to, sizeof(to), "%u", generation);
-	code = w->p->ops->link(w->p->self, path, to, w->err);
+	if (w->spec->links)
+		code = w->p->ops->link(w->p->self, path, to, w->err);
+	else
+		code = w->p->ops->write(w->p->self, path, to, strlen(to),
+		    0644, w->err);
 	if (code == PL_OK)
 		w->current = generation;
 	return code;
