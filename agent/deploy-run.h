@@ -29,7 +29,7 @@ struct pl_deploy_run {
 	char *output[2];		/* of pre-check and reload, or NULL */
 	struct pl_err why;		/* of the pre-check, while it goes back */
 	int64_t looking;		/* mono ms since when it looks */
-	unsigned looks;
+	unsigned looks, seen;		/* in vain; in a row that found it */
 
 	bool unserved;			/* err is about that alone */
 	bool broken;			/* the book could not be written */

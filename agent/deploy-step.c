@@ -13,6 +13,8 @@
 #define LOOK_MS 5000		/* of one look */
 #define LOOK_GAP_MOST 5000
 #define SERVED_WORKERS 4
+#define SEEN 2			/* looks in a row that find it */
+#define SEEN_GAP 150
 
 /* ---- settings ------------------------------------------------------------------- */
 
@@ -290,7 +292,13 @@ on_looked(void *arg, struct pl_frame *f, const struct pl_err *died)
 		r->other = NULL;
 	}
 	if (err.code != PL_OK) {
+		r->seen = 0;
 		not_served(r, &err);
+		return;
+	}
+	/* Just after a reload an old process may still take connections. */
+	if (++r->seen < SEEN) {
+		pl_drun_after(r, SEEN_GAP, pl_drun_look);
 		return;
 	}
 	r->row.state = PL_TG_SERVED;

@@ -362,6 +362,9 @@ enum pl_code pl_tree_replace(struct pl_tree *t, const struct pl_tree_file *f,
 /* The same for a symbolic link with this text. */
 enum pl_code pl_tree_link(struct pl_tree *t, const char *path,
     const char *to, struct pl_err *err);
+/* Renames a file or link in the root itself; takes the other's place. */
+enum pl_code pl_tree_move(struct pl_tree *t, const char *from,
+    const char *to, struct pl_err *err);
 /* Removes a file, a link, or with `dir` an empty directory; gone already is
  * success. */
 enum pl_code pl_tree_drop(struct pl_tree *t, const char *path, bool dir,

@@ -280,6 +280,27 @@ out:
 }
 
 enum pl_code
+pl_tree_move(struct pl_tree *t, const char *from, const char *to,
+    struct pl_err *err)
+{
+	struct steps a, b;
+	enum pl_code code = steps_part(&a, from, err);
+
+	b = (struct steps){ .n = 0 };
+	if (code == PL_OK)
+		code = steps_part(&b, to, err);
+	if (code == PL_OK && (a.n != 1 || b.n != 1))
+		code = pl_fail(err, PL_EINVAL, "\"%.200s\": not a plain name",
+		    a.n != 1 ? from : to);
+	if (code == PL_OK && (renameat(t->root, a.at[0], t->root, b.at[0]) !=
+	    0 || step_sync(t->root) != 0))
+		code = tree_fail(t, to, errno, err);
+	steps_clear(&a);
+	steps_clear(&b);
+	return code;
+}
+
+enum pl_code
 pl_tree_drop(struct pl_tree *t, const char *path, bool dir,
     struct pl_err *err)
 {

@@ -72,6 +72,14 @@ local_link(void *self, const char *path, const char *to, struct pl_err *err)
 }
 
 static enum pl_code
+local_move(void *self, const char *from, const char *to, struct pl_err *err)
+{
+	struct pl_place_dir *d = self;
+
+	return pl_tree_move(d->tree, from, to, err);
+}
+
+static enum pl_code
 local_drop(void *self, const char *path, bool dir, struct pl_err *err)
 {
 	struct pl_place_dir *d = self;
@@ -86,6 +94,7 @@ static const struct pl_place_ops local_ops = {
 	.mkdir = local_mkdir,
 	.write = local_write,
 	.link = local_link,
+	.move = local_move,
 	.drop = local_drop,
 };
 

@@ -15,7 +15,8 @@
  *   5. switch       rename of `current`: all files change at once
  *
  * With layout "files" 3 only makes the generation, for the way back, and 4
- * and 5 are a rename for each file, a look at all of them, and `current`.
+ * and 5 are temporary files for all, a rename for each, a look at them, and
+ * `current`, which is a file that holds the number.
  */
 #include "orders.h"
 
@@ -26,6 +27,8 @@
 #define BASE_DIR ".placard"
 #define LEAF ".placard.pem"	/* in each generation: the certificate alone */
 #define FILE_MOST (256u << 10)
+#define TEMP ".placard-"
+#define TEMP_TAIL 12
 #define GENERATIONS_MOST 1000000000
 #define PATH_MOST 1024
 
@@ -123,9 +126,11 @@ read_current(struct work *w)
 	path_current(w, path);
 	pl_buf_init(&to, PL_LIM_LINE);
 	code = look(w, path, &what, &mode, &to);
+	if (code == PL_OK && what == PL_THERE_FILE)
+		code = w->p->ops->read(w->p->self, path, &to, w->err);
 	if (code == PL_OK && what != PL_THERE_NOTHING &&
-	    (what != PL_THERE_LINK || !generation_of(&w->current, to.data)))
-		code = pl_fail(w->err, PL_EREMOTE, "%s/%s: not a link of "
+	    !generation_of(&w->current, to.data))
+		code = pl_fail(w->err, PL_EREMOTE, "%s/%s: is not "
 		    "placard's", w->spec->directory, path);
 	pl_buf_clear(&to);
 	return code;
@@ -259,9 +264,11 @@ judge_link(struct work *w, const char *name, const char *to)
 static bool
 is_temp(const char *name)
 {
-	return strncmp(name, ".placard-", 9) == 0 &&
-	    strspn(name + 9, "abcdefghijklmnopqrstuvwxyz0123456789") == 12 &&
-	    name[9 + 12] == '\0';
+	size_t n = sizeof(TEMP) - 1;
+
+	return strncmp(name, TEMP, n) == 0 &&
+	    strspn(name + n, "abcdefghijklmnopqrstuvwxyz0123456789") ==
+	    TEMP_TAIL && name[n + TEMP_TAIL] == '\0';
 }
 
 /* Removes temporary names (all names with `all`) from a directory. */
@@ -346,7 +353,11 @@ set_current(struct work *w, unsigned generation)
 
 	path_current(w, path);
 	snprintf(to, sizeof(to), "%u", generation);
-	code = w->p->ops->link(w->p->self, path, to, w->err);
+	if (w->spec->links)
+		code = w->p->ops->link(w->p->self, path, to, w->err);
+	else
+		code = w->p->ops->write(w->p->self, path, to, strlen(to),
+		    0644, w->err);
 	if (code == PL_OK)
 		w->current = generation;
 	return code;
@@ -376,21 +387,21 @@ make_generation(struct work *w, unsigned *generation)
 
 static enum pl_code
 write_generation(struct work *w, const struct pl_deploy_file *f, size_t n,
-    const char *leaf, unsigned *generation)
+    const char *leaf, unsigned generation)
 {
 	char path[PATH_MOST];
 	struct pl_buf b;
-	enum pl_code code = make_generation(w, generation);
+	enum pl_code code = PL_OK;
 
 	for (size_t i = 0; i < n && code == PL_OK; i++) {
-		path_in(w, path, *generation, f[i].name);
+		path_in(w, path, generation, f[i].name);
 		code = put(w, path, &f[i].data, f[i].mode);
 	}
 	if (code != PL_OK)
 		return code;
 	pl_buf_init(&b, FILE_MOST);
 	pl_buf_adds(&b, leaf);
-	path_in(w, path, *generation, LEAF);
+	path_in(w, path, generation, LEAF);
 	code = put(w, path, &b, 0644);
 	pl_buf_clear(&b);
 	return code;
@@ -504,15 +515,96 @@ link_names(struct work *w, const struct pl_deploy_file *f, size_t n)
 	return code;
 }
 
-/* Renames each file, then looks whether all of them are of one pair. */
+/* Plain files that are to change together: all are written under temporary
+ * names before the first is renamed. */
+struct swap {
+	const char *name[PL_NPARTS];
+	char temp[PL_NPARTS][24];	/* "": it is to go */
+	size_t n;
+};
+
 static enum pl_code
-rename_files(struct work *w, const struct pl_deploy_file *f, size_t n)
+swap_add(struct work *w, struct swap *s, const char *name,
+    const struct pl_buf *b, unsigned mode)
 {
+	char *temp = s->temp[s->n];
+
+	s->name[s->n++] = name;
+	temp[0] = '\0';
+	if (b == NULL)
+		return PL_OK;
+	memcpy(temp, TEMP, sizeof(TEMP));
+	pl_random_name(temp + sizeof(TEMP) - 1, TEMP_TAIL);
+	return put(w, temp, b, mode);
+}
+
+static enum pl_code
+swap_commit(struct work *w, const struct swap *s)
+{
+	const struct pl_place_ops *o = w->p->ops;
 	enum pl_code code = PL_OK;
+
+	for (size_t i = 0; i < s->n && code == PL_OK; i++) {
+		if (s->temp[i][0] == '\0')
+			code = o->drop(w->p->self, s->name[i], false, w->err);
+		else
+			code = o->move(w->p->self, s->temp[i], s->name[i],
+			    w->err);
+	}
+	return code;
+}
+
+static void
+swap_forget(struct work *w, const struct swap *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->temp[i][0] != '\0')
+			(void)w->p->ops->drop(w->p->self, s->temp[i], false,
+			    NULL);
+	}
+}
+
+/* Each name gets what a generation has of it, or goes. */
+static enum pl_code
+swap_to(struct work *w, unsigned generation)
+{
+	char path[PATH_MOST];
+	struct swap s = { .n = 0 };
+	enum pl_code code = PL_OK;
+	enum pl_there what;
+	unsigned mode;
+
+	for (size_t i = 0; i < PL_NPARTS && code == PL_OK; i++) {
+		const char *name = w->spec->file[i];
+		struct pl_buf b;
+
+		if (name == NULL)
+			continue;
+		pl_buf_init(&b, FILE_MOST);
+		path_in(w, path, generation, name);
+		code = look(w, path, &what, &mode, NULL);
+		if (code == PL_OK && what == PL_THERE_FILE)
+			code = w->p->ops->read(w->p->self, path, &b, w->err);
+		if (code == PL_OK)
+			code = swap_add(w, &s, name, what == PL_THERE_FILE ?
+			    &b : NULL, mode);
+		pl_buf_clear(&b);
+	}
+	if (code == PL_OK)
+		code = swap_commit(w, &s);
+	if (code != PL_OK)
+		swap_forget(w, &s);
+	return code;
+}
+
+/* The pair is looked at behind it: somebody else may write there, too. */
+static enum pl_code
+rename_files(struct work *w, const struct pl_deploy_file *f, size_t n,
+    unsigned generation)
+{
+	enum pl_code code = swap_to(w, generation);
 	bool yes;
 
-	for (size_t i = 0; i < n && code == PL_OK; i++)
-		code = put(w, f[i].name, &f[i].data, f[i].mode);
 	for (size_t i = 0; i < n && code == PL_OK; i++) {
 		code = holds(w, f[i].name, &f[i], NULL, NULL, &yes);
 		if (code == PL_OK && !yes)
@@ -521,6 +613,21 @@ rename_files(struct work *w, const struct pl_deploy_file *f, size_t n)
 			    w->spec->directory, f[i].name);
 	}
 	return code;
+}
+
+/* What failed leaves nothing behind, and err as it is. */
+static void
+give_up(struct work *w, unsigned generation)
+{
+	struct pl_err *err = w->err, ignored;
+
+	w->err = &ignored;
+	pl_err_clear(&ignored);
+	if (!w->spec->links && w->current != 0 && w->current != generation)
+		(void)swap_to(w, w->current);
+	if (w->current != generation)
+		(void)drop_generation(w, generation);
+	w->err = err;
 }
 
 static enum pl_code
@@ -532,15 +639,20 @@ install_new(struct work *w, const struct pl_deploy_file *f, size_t n,
 
 	code = adopt(w);
 	if (code == PL_OK)
-		code = write_generation(w, f, n, leaf, &g);
+		code = make_generation(w, &g);
 	if (code != PL_OK)
 		return code;
+	code = write_generation(w, f, n, leaf, g);
 	out->previous = w->current;
-	code = w->spec->links ? link_names(w, f, n) : rename_files(w, f, n);
+	if (code == PL_OK)
+		code = w->spec->links ? link_names(w, f, n) :
+		    rename_files(w, f, n, g);
 	if (code == PL_OK)
 		code = set_current(w, g);
-	if (code != PL_OK)
+	if (code != PL_OK) {
+		give_up(w, g);
 		return code;
+	}
 	out->generation = g;
 	return prune(w, g, out->previous, false);
 }
@@ -577,6 +689,8 @@ pl_place_install(const struct pl_place *p, const struct pl_deploy_spec *spec,
 	if (code == PL_OK && out->same) {
 		out->generation = w.current;
 		out->previous = before(&w, w.current);
+		/* Somebody was killed before he had cleaned up. */
+		code = prune(&w, w.current, out->previous, false);
 	} else if (code == PL_OK)
 		code = install_new(&w, f, n, leaf, out);
 	end(&w);
@@ -584,38 +698,6 @@ pl_place_install(const struct pl_place *p, const struct pl_deploy_spec *spec,
 }
 
 /* ---- the way back ------------------------------------------------------------------------ */
-
-/* Layout "files": each name gets what the generation has of it, or goes. */
-static enum pl_code
-rename_back(struct work *w, unsigned generation)
-{
-	char path[PATH_MOST];
-	enum pl_code code = PL_OK;
-	enum pl_there what;
-	struct pl_buf b;
-	unsigned mode;
-
-	for (size_t i = 0; i < PL_NPARTS && code == PL_OK; i++) {
-		const char *name = w->spec->file[i];
-
-		if (name == NULL)
-			continue;
-		path_in(w, path, generation, name);
-		code = look(w, path, &what, &mode, NULL);
-		if (code == PL_OK && what != PL_THERE_FILE) {
-			code = w->p->ops->drop(w->p->self, name, false,
-			    w->err);
-			continue;
-		}
-		pl_buf_init(&b, FILE_MOST);
-		if (code == PL_OK)
-			code = w->p->ops->read(w->p->self, path, &b, w->err);
-		if (code == PL_OK)
-			code = put(w, name, &b, mode);
-		pl_buf_clear(&b);
-	}
-	return code;
-}
 
 /* There was nothing before: `current` goes first, so that no name is seen
  * without the others. */
@@ -662,7 +744,7 @@ pl_place_rollback(const struct pl_place *p, const struct pl_deploy_spec *spec,
 		code = take_away(&w);
 	else {
 		if (!spec->links)
-			code = rename_back(&w, back);
+			code = swap_to(&w, back);
 		if (code == PL_OK)
 			code = set_current(&w, back);
 	}

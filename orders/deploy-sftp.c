@@ -27,6 +27,8 @@ struct pl_place_host {
 	uint16_t port;
 	struct pl_secret *key, *passphrase, *password;
 	struct pl_sftp *link;		/* NULL: not connected */
+	bool learnt;			/* how it makes links: */
+	bool draft;			/* their names in the draft's order */
 	const char *root;		/* of the spec under way */
 	int64_t deadline;
 };
@@ -449,34 +451,106 @@ host_write(void *self, const char *path, const void *p, size_t n,
 	return code;
 }
 
-/* Servers disagree on the order of the two names, so the link is read back
- * under its temporary name before it takes the other's place. */
+static enum pl_code
+make_link(struct pl_place_host *h, const char *name, const char *to,
+    struct pl_err *err)
+{
+	struct pl_sftp_req r = { .op = PL_SFTP_SYMLINK,
+		.path = h->draft ? name : to, .to = h->draft ? to : name };
+
+	return ask(h, &r, name, err);
+}
+
+static bool
+leads_to(struct pl_place_host *h, const char *name, const char *to)
+{
+	struct pl_buf seen;
+	bool yes;
+
+	pl_buf_init(&seen, PL_LIM_LINE);
+	yes = h->link != NULL && host_readlink(h, name, &seen, NULL) ==
+	    PL_OK && strcmp(seen.data, to) == 0;
+	pl_buf_clear(&seen);
+	return yes;
+}
+
+/* An empty file that nobody else has. */
+static enum pl_code
+make_empty(struct pl_place_host *h, const char *path, struct pl_err *err)
+{
+	struct pl_sftp_req r = { .op = PL_SFTP_OPEN, .path = path,
+		.flags = PL_SFTP_NEW_FLAGS, .mode = 0600 };
+	enum pl_code code = ask(h, &r, path, err);
+
+	return code == PL_OK ? ask_close(h, &r.got, path, err) : code;
+}
+
+/*
+ * Servers disagree on the order of a link's two names, and some rename what
+ * a link leads to in place of the link: tried out with a file and links that
+ * nobody else has.
+ */
+static enum pl_code
+learn_links(struct pl_place_host *h, const char *full, struct pl_err *err)
+{
+	char *file = temp_beside(full), *a = temp_beside(full),
+	    *b = temp_beside(full);
+	enum pl_code code = make_empty(h, file, err);
+	bool good = false;
+
+	for (int o = 0; code == PL_OK && !good && o < 2; o++) {
+		h->draft = o == 1;
+		good = make_link(h, a, file, NULL) == PL_OK &&
+		    leads_to(h, a, file);
+	}
+	if (good)
+		good = rename_over(h, a, b, NULL) == PL_OK &&
+		    leads_to(h, b, file);
+	forget_temp(h, a);
+	forget_temp(h, b);
+	forget_temp(h, file);
+	h->learnt = good;
+	if (code == PL_OK && !good)
+		code = h->link == NULL ? pl_fail(err, PL_ENET, "%s: the "
+		    "connection is gone", h->host) : pl_fail(err, PL_EREMOTE,
+		    "%s: the server cannot make and rename links: write "
+		    "layout = \"files\"", h->host);
+	free(file);
+	free(a);
+	free(b);
+	return code;
+}
+
 static enum pl_code
 host_link(void *self, const char *path, const char *to, struct pl_err *err)
 {
 	struct pl_place_host *h = self;
 	char *full = host_path(h, path), *temp = temp_beside(full);
-	struct pl_sftp_req r = { .op = PL_SFTP_SYMLINK, .path = to,
-		.to = temp };
-	struct pl_buf seen;
-	enum pl_code code = ask(h, &r, full, err);
+	enum pl_code code = PL_OK;
 
-	pl_buf_init(&seen, PL_LIM_LINE);
+	if (!h->learnt)
+		code = learn_links(h, full, err);
 	if (code == PL_OK)
-		code = host_readlink(h, temp, &seen, err);
-	if (code == PL_OK && strcmp(seen.data, to) != 0)
-		code = pl_fail(err, PL_EREMOTE, "%s: the server made another "
-		    "link", full);
-	if (code == PL_EREMOTE)
-		pl_prefix(err, "no links there (layout = \"files\" needs "
-		    "none)");
-	if (code == PL_OK)
+		code = make_link(h, temp, to, err);
+	if (code == PL_OK) {
 		code = rename_over(h, temp, full, err);
-	if (code != PL_OK)
-		forget_temp(h, temp);
-	pl_buf_clear(&seen);
+		if (code != PL_OK)
+			forget_temp(h, temp);
+	}
 	free(temp);
 	free(full);
+	return code;
+}
+
+static enum pl_code
+host_move(void *self, const char *from, const char *to, struct pl_err *err)
+{
+	struct pl_place_host *h = self;
+	char *a = host_path(h, from), *b = host_path(h, to);
+	enum pl_code code = rename_over(h, a, b, err);
+
+	free(a);
+	free(b);
 	return code;
 }
 
@@ -503,6 +577,7 @@ static const struct pl_place_ops host_ops = {
 	.mkdir = host_mkdir,
 	.write = host_write,
 	.link = host_link,
+	.move = host_move,
 	.drop = host_drop,
 };
 

@@ -215,7 +215,7 @@ plain_name(const char *s)
 
 static enum pl_code
 take_name(struct pl_deploy_spec *s, const struct pl_settings *set,
-    enum pl_deploy_part p, struct pl_err *err)
+    enum pl_deploy_part p, const char **key, struct pl_err *err)
 {
 	const char *text = pl_setting(set, parts[p].option);
 
@@ -225,9 +225,12 @@ take_name(struct pl_deploy_spec *s, const struct pl_settings *set,
 	s->file[p] = pl_deploy_expand(text != NULL ? text : parts[p].file,
 	    s->base);
 	for (size_t i = 0; i < PL_NPARTS; i++) {
-		if (i != (size_t)p && pl_streq(s->file[i], s->file[p]))
-			return pl_fail(err, PL_EINVAL, "%s and %s have the "
-			    "same name", parts[i].word, parts[p].word);
+		if (i == (size_t)p || !pl_streq(s->file[i], s->file[p]))
+			continue;
+		if (text == NULL)
+			*key = parts[i].option;
+		return pl_fail(err, PL_EINVAL, "%s and %s have the same name",
+		    parts[i].word, parts[p].word);
 	}
 	if (!plain_name(s->file[p]))
 		return pl_fail(err, PL_EINVAL, "\"%s\" is no plain name of a "
@@ -253,14 +256,14 @@ take_files(struct pl_deploy_spec *s, const struct pl_settings *set,
 			    "cert, chain, fullchain, key, combined, pkcs12",
 			    list->values[i]);
 		*key = s->file[p] == NULL ? parts[p].option : "files";
-		code = take_name(s, set, p, err);
+		code = take_name(s, set, p, key, err);
 		if (code != PL_OK)
 			return code;
 		*key = "files";
 	}
 	for (p = PL_D_CERT; list == NULL && p <= PL_D_KEY; p++) {
 		*key = parts[p].option;
-		code = take_name(s, set, p, err);
+		code = take_name(s, set, p, key, err);
 		if (code != PL_OK)
 			return code;
 	}

@@ -130,6 +130,10 @@ struct pl_place_ops {
 	    size_t n, unsigned mode, struct pl_err *err);
 	enum pl_code (*link)(void *self, const char *path, const char *to,
 	    struct pl_err *err);
+	/* Both in the directory itself; takes the other's place. */
+	enum pl_code (*move)(void *self, const char *from, const char *to,
+	    struct pl_err *err);
+	/* Gone already is success; err may be NULL. */
 	enum pl_code (*drop)(void *self, const char *path, bool dir,
 	    struct pl_err *err);
 };

@@ -788,8 +788,8 @@ enum pl_sftp_op { PL_SFTP_OPEN = 3, PL_SFTP_CLOSE = 4, PL_SFTP_READ = 5,
 	PL_SFTP_FSETSTAT = 10, PL_SFTP_OPENDIR = 11, PL_SFTP_READDIR = 12,
 	PL_SFTP_REMOVE = 13, PL_SFTP_MKDIR = 14, PL_SFTP_RMDIR = 15,
 	PL_SFTP_STAT = 17, PL_SFTP_RENAME = 18, PL_SFTP_READLINK = 19,
-	/* path: what the link says, to: its name; as OpenSSH has it, not the
-	 * draft.  Whoever makes one reads it back. */
+	/* path: what the link says, to: its name, as OpenSSH has it; the
+	 * draft and some servers have it the other way round. */
 	PL_SFTP_SYMLINK = 20,
 	/* extensions, by name on the wire */
 	PL_SFTP_POSIX_RENAME = 256, PL_SFTP_FSYNC, PL_SFTP_LSETSTAT,
