@@ -336,6 +336,45 @@ def test_refund_whose_answer_is_lost(counter):
     assert counter.count("order/refundrequest") == 1
 
 
+# what the store would like to do to the terminal
+
+ODD = "\x1b]0;you\x07\x1b[2J\u009b31m\r\n"
+
+
+def test_no_steering_of_terminals(counter):
+    order = counter.new("positivessl", None, "dns", "--wait")
+    number = order["id"]
+    told = counter.good("/order/status", {"TheSSLStoreOrderID": number})
+    told["OrderStatus"]["MinorStatus"] = "ISSUED" + ODD
+    told["OrderStatus"]["DomainAuthVettingStatus"] = [{
+        "domain": "www.example.com" + ODD, "dcvMethod": "EMAIL" + ODD,
+        "dcvStatus": "Pending"}]
+    told |= {"RefundRequestID": "3" + ODD, "VendorOrderID": ODD}
+    organisation = {"TSSOrganizationId": 1, "Name": "A" + ODD, "City": None}
+    answer = {"AuthResponse": {"isError": False, "Message": None}}
+    counter.faults(
+        {"action": "text", "path": "/order/status", "times": 0,
+         "text": json.dumps(told)},
+        {"action": "text", "path": "/order/approverlist", "times": 0,
+         "text": json.dumps(answer | {"ApproverEmailList": [
+             "admin@example.com", "a@b.c" + ODD, "\u009b@b.c"]})},
+        {"action": "text", "path": "/digicert/organizationlist", "times": 0,
+         "text": json.dumps(answer | {"OrganizationList": [organisation]})},
+        {"action": "error", "path": "/order/resend",
+         "text": "ErrorCode:-9042|Message:" + ODD})
+    for args in (["refresh", number], ["show", number], ["list"],
+                 ["organizations"], ["resend", number],
+                 ["approvers", "--product", "positivessl", "example.com"]):
+        done = counter.run("order", *args)
+        assert done.out or done.err
+        for text in (done.out, done.err):
+            assert not {"\x1b", "\x07", "\r", "\u009b"} & set(text), (
+                args, text)
+    assert counter.ok("order", "approvers", "--product", "positivessl",
+                      "example.com").lines == ["admin@example.com"]
+    assert counter.ok("order", "organizations").out.startswith("1  ")
+
+
 # what never becomes visible, what cannot be downloaded
 
 def test_not_visible(counter):
