@@ -3,8 +3,12 @@
 """Orders: what goes wrong, and how it ends."""
 
 import json
+import os
+import sqlite3
 
 import pytest
+
+import lab
 
 from lab_order import WHOLE, counter, order_world, public  # noqa: F401
 
@@ -250,6 +254,28 @@ def test_request_that_never_arrived(counter, action):
     assert order["state"] == "pending"
     assert counter.count("order/neworder") == 2
     assert counter.count("order/query") >= 1
+    assert len(counter.control("orders")) == 1
+
+
+def test_clock_set_back(counter):
+    """The book says that the request will be sent in an hour: the window in
+    which the store may carry it out begins anew, and is waited for, not
+    filled with questions."""
+    counter.controller("store", timeout=2)
+    counter.faults({"action": "reset", "path": "/order/neworder"})
+    proc = counter.popen("--json", *counter.new_args())
+    lab.wait_for(lambda: counter.count("order/query") >= 1, "looking")
+    proc.kill()
+    proc.communicate()
+    link = sqlite3.connect(os.path.join(counter.state, "orders.db"))
+    with link:
+        link.execute("UPDATE orders SET sent = sent + 3600000")
+    link.close()
+    counter.control("clear")
+    order = counter.order("refresh", "L1")
+    assert order["state"] == "pending"
+    assert counter.count("order/neworder") == 1
+    assert counter.count("order/status") <= 4, counter.paths()
     assert len(counter.control("orders")) == 1
 
 
