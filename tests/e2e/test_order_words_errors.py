@@ -184,6 +184,28 @@ def test_usage(mailed):
     assert not CHANGING & set(mailed.paths())
 
 
+def test_nothing_to_renew(counter):
+    """An order that waits has no end yet, and is not bought twice."""
+    order = counter.new()
+    failing(counter, 2, "is pending: there is nothing to renew", "renew",
+            order["id"])
+    counter.order("cancel", order["id"])
+    failing(counter, 2, "is cancelled: there is nothing to renew", "renew",
+            order["id"])
+    assert counter.count("order/neworder") == 1
+
+
+def test_certificate_over_order_not(issued):
+    """The order has a year to go: a reissue is asked for, and it is for the
+    store to say no."""
+    issued.control("advance", order=issued.number, state="Expired")
+    issued.control("expire", order=issued.number, days=300)
+    failing(issued, 1, "sslstore: reissue: ", "renew", issued.number,
+            "--csr", issued.csr())
+    assert issued.count("order/reissue") == 1
+    assert issued.count("order/neworder") == 1
+
+
 def test_nothing_waits(issued):
     failing(issued, 2, "waits", "resend", issued.number)
     failing(issued, 2, "waits", "method", issued.number, "--dcv", "dns")
