@@ -11,10 +11,15 @@
 
 /* ---- approvers ----------------------------------------------------------------- */
 
-/* Two addresses of the reseller's own that approve nothing. */
+/* Two addresses of the reseller's own that approve nothing, and what is no
+ * address at all. */
 static bool
 is_junk(const char *mail)
 {
+	for (const char *p = mail; *p != '\0'; p++) {
+		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f)
+			return true;
+	}
 	return strncasecmp(mail, "support", 7) == 0 &&
 	    strcasestr(mail, "@geotrust.com") != NULL;
 }

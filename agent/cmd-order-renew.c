@@ -260,6 +260,14 @@ sans_before(const struct now *n, size_t *count)
 	return list;
 }
 
+/* An order may have years to go when its certificate has run out. */
+static bool
+can_reissue(const struct pl_order *o)
+{
+	return o->state == PL_O_ISSUED || (o->state == PL_O_EXPIRED &&
+	    o->expires > pl_wall_ms());
+}
+
 static int
 reissue(struct pl_shop *s, struct now *n, struct pl_wish *w)
 {
@@ -287,7 +295,7 @@ reissue(struct pl_shop *s, struct now *n, struct pl_wish *w)
 	a.n = w->n;
 	a.lone = w->lone;
 	pl_err_clear(&err);
-	if (n->o.state != PL_O_ISSUED)
+	if (!can_reissue(&n->o))
 		status = pl_cli_usage(s->cli, "order %s: is %s: only an "
 		    "issued one can be reissued", s->cli->args[1],
 		    pl_order_state_name(n->o.state));
@@ -371,6 +379,23 @@ prepare(struct pl_shop *s, struct now *n, struct pl_wish *w)
 	return status;
 }
 
+/* One that waits or was called off has nothing to renew, and would cost. */
+static int
+check_renewable(struct pl_shop *s, const struct now *n)
+{
+	switch (n->o.state) {
+	case PL_O_ISSUED:
+	case PL_O_REISSUING:
+	case PL_O_REVOKED:
+	case PL_O_EXPIRED:
+		return -1;
+	default:
+		return pl_cli_usage(s->cli, "order %s: is %s: there is "
+		    "nothing to renew", s->cli->args[1],
+		    pl_order_state_name(n->o.state));
+	}
+}
+
 int
 pl_order_renew(struct pl_shop *s)
 {
@@ -379,7 +404,9 @@ pl_order_renew(struct pl_shop *s)
 	int status = begin(s, &n);
 
 	if (status == -1) {
-		status = prepare(s, &n, &w);
+		status = check_renewable(s, &n);
+		if (status == -1)
+			status = prepare(s, &n, &w);
 		if (status != -1)
 			pl_shop_unlock(s, &n.o);
 		else if (pl_life_renew(n.o.expires, s->ctl->renewal_window,

@@ -208,6 +208,63 @@ pl_shop_keep_renewing(struct pl_shop *w, int64_t id, int64_t from)
 	return code == PL_OK ? -1 : pl_cli_fail(w->cli, &err);
 }
 
+/* ---- driving ------------------------------------------------------------------ */
+
+static int print_order(struct pl_shop *w, int64_t id, bool whole,
+    const struct pl_err *why);
+
+static void
+wake_up(void *arg PL_UNUSED)
+{
+}
+
+/* A run that was let go in the middle, as an error. */
+static void
+let_go(struct pl_shop *w, int64_t id, struct pl_err *err)
+{
+	enum pl_code code = w->s.stop != 0 ? PL_ECANCEL : PL_ENET;
+	struct pl_order o;
+	char shown[64];
+
+	if (pl_book_get(w->book, id, &o, err) != PL_OK)
+		return;
+	pl_order_id(shown, sizeof(shown), &o);
+	pl_fail(err, code, "order %s: %s; it is %s, placard order refresh %s "
+	    "--wait goes on", shown, code == PL_ECANCEL ?
+	    "stopped by a signal" : "not done in time",
+	    pl_order_state_name(o.state), shown);
+	pl_order_clear(&o);
+}
+
+int
+pl_shop_drive(struct pl_shop *w, int64_t id, enum pl_drive drive, bool fresh)
+{
+	struct pl_loop *l = pl_engine_loop(w->s.engine);
+	int64_t end = pl_mono_ms() + (w->cli->timeout_ms > 0 ?
+	    w->cli->timeout_ms : WAIT_MS);
+	struct pl_order_run *run = pl_orders_take(w->orders, id, drive,
+	    fresh);
+	struct pl_err err;
+	int status, shown;
+
+	pl_loop_after(l, end - pl_mono_ms(), wake_up, NULL);
+	while (!pl_order_run_done(run, &err) && w->s.stop == 0 &&
+	    pl_mono_ms() < end) {
+		if (pl_loop_turn(l, &err) != PL_OK)
+			return pl_cli_fail(w->cli, &err);
+	}
+	if (!pl_order_run_done(run, &err)) {
+		pl_order_run_drop(run);
+		let_go(w, id, &err);
+		status = pl_code_exit(err.code);
+	} else
+		status = pl_order_run_exit(run);
+	if (err.code != PL_OK)
+		fprintf(stderr, "placard: %s\n", err.text);
+	shown = print_order(w, id, false, &err);
+	return status == 0 ? shown : status;
+}
+
 /* ---- printing ------------------------------------------------------------------- */
 
 static void
@@ -362,58 +419,4 @@ pl_shop_print(struct pl_shop *w, int64_t id, bool whole)
 
 	pl_err_clear(&none);
 	return print_order(w, id, whole, &none);
-}
-
-/* ---- driving ------------------------------------------------------------------ */
-
-static void
-wake_up(void *arg PL_UNUSED)
-{
-}
-
-/* A run that was let go in the middle, as an error. */
-static void
-let_go(struct pl_shop *w, int64_t id, struct pl_err *err)
-{
-	enum pl_code code = w->s.stop != 0 ? PL_ECANCEL : PL_ENET;
-	struct pl_order o;
-	char shown[64];
-
-	if (pl_book_get(w->book, id, &o, err) != PL_OK)
-		return;
-	pl_order_id(shown, sizeof(shown), &o);
-	pl_fail(err, code, "order %s: %s; it is %s, placard order refresh %s "
-	    "--wait goes on", shown, code == PL_ECANCEL ?
-	    "stopped by a signal" : "not done in time",
-	    pl_order_state_name(o.state), shown);
-	pl_order_clear(&o);
-}
-
-int
-pl_shop_drive(struct pl_shop *w, int64_t id, enum pl_drive drive, bool fresh)
-{
-	struct pl_loop *l = pl_engine_loop(w->s.engine);
-	int64_t end = pl_mono_ms() + (w->cli->timeout_ms > 0 ?
-	    w->cli->timeout_ms : WAIT_MS);
-	struct pl_order_run *run = pl_orders_take(w->orders, id, drive,
-	    fresh);
-	struct pl_err err;
-	int status, shown;
-
-	pl_loop_after(l, end - pl_mono_ms(), wake_up, NULL);
-	while (!pl_order_run_done(run, &err) && w->s.stop == 0 &&
-	    pl_mono_ms() < end) {
-		if (pl_loop_turn(l, &err) != PL_OK)
-			return pl_cli_fail(w->cli, &err);
-	}
-	if (!pl_order_run_done(run, &err)) {
-		pl_order_run_drop(run);
-		let_go(w, id, &err);
-		status = pl_code_exit(err.code);
-	} else
-		status = pl_order_run_exit(run);
-	if (err.code != PL_OK)
-		fprintf(stderr, "placard: %s\n", err.text);
-	shown = print_order(w, id, false, &err);
-	return status == 0 ? shown : status;
 }

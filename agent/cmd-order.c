@@ -25,6 +25,14 @@ put_text(json_t *to, const char *name, const json_t *from,
 	free(text);
 }
 
+static const char *
+shown(const json_t *from, const char *member)
+{
+	const char *text = pl_json_str(pl_json_get(from, member));
+
+	return text != NULL ? text : "-";
+}
+
 static void
 print_organization(const struct pl_shop *w, const json_t *org)
 {
@@ -46,9 +54,7 @@ print_organization(const struct pl_shop *w, const json_t *org)
 	status = pl_json_str(pl_json_get(j, "status"));
 	pl_cli_print("%-8lld %s, %s %s%s%s\n",
 	    (long long)pl_json_num(pl_json_get(j, "id")),
-	    pl_json_str(pl_json_get(j, "name")),
-	    pl_json_str(pl_json_get(j, "city")),
-	    pl_json_str(pl_json_get(j, "country")),
+	    shown(j, "name"), shown(j, "city"), shown(j, "country"),
 	    status != NULL && strcasecmp(status, "active") != 0 ? " " : "",
 	    status != NULL && strcasecmp(status, "active") != 0 ? status :
 	    "");

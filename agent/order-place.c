@@ -358,6 +358,13 @@ pl_run_place(struct pl_order_run *r)
 		pl_run_step(r, PL_STEP_POLL, NULL, NULL);
 		return;
 	}
+	/* The clock was set back: nobody knows how long ago it was sent. */
+	if (r->o.sent > now) {
+		r->o.sent = now;
+		r->looked = 0;
+		if (!pl_run_save(r))
+			return;
+	}
 	switch (pl_life_placing(r->o.sent, r->looked, window, now)) {
 	case PL_PLACE_SEND:
 		send_it(r);

@@ -412,7 +412,11 @@ pl_book_event(struct pl_book *b, int64_t id, const char *what,
 	pl_stmt_int(s, 2, pl_wall_ms());
 	pl_stmt_text(s, 3, what);
 	pl_stmt_text(s, 4, text);
-	return pl_stmt_run(s, err);
+	code = pl_stmt_run(s, err);
+	/* An order may wait for years. */
+	return code != PL_OK ? code : drop_rows(b, "DELETE FROM events WHERE"
+	    " order_id = ?1 AND id <= (SELECT id FROM events WHERE"
+	    " order_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET 500)", id, err);
 }
 
 enum pl_code

@@ -154,7 +154,8 @@ enum pl_code pl_book_list(struct pl_book *b, const struct pl_book_query *q,
  */
 bool pl_book_wants(struct pl_book *b, const char *job);
 
-/* What happened, for people: a word and a sentence. */
+/* What happened, for people: a word and a sentence.  The last 500 of an order
+ * are kept. */
 enum pl_code pl_book_event(struct pl_book *b, int64_t id, const char *what,
     const char *text, struct pl_err *err);
 /* Gives an array of {time, event, text}, oldest first, at most 200. */

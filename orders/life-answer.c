@@ -28,6 +28,23 @@ lower(char *s)
 			*s = (char)(*s + 'a' - 'A');
 }
 
+/* Gives a name as our own are written: lower case, without final dots. */
+static char *
+name_text(const json_t *from, const char *member)
+{
+	char *text = pl_store_text(from, member);
+	size_t n = text != NULL ? strlen(text) : 0;
+
+	while (n > 0 && text[n - 1] == '.')
+		text[--n] = '\0';
+	if (n == 0) {
+		free(text);
+		return NULL;
+	}
+	lower(text);
+	return text;
+}
+
 static const char *
 bare(const char *name)
 {
@@ -164,10 +181,9 @@ add_entry(struct collect *l, const json_t *entry)
 
 	if (c == NULL)
 		return;
-	c->domain = pl_store_text(entry, "domain");
+	c->domain = name_text(entry, "domain");
 	if (c->domain == NULL)
 		c->domain = pl_strdup(l->common);
-	lower(c->domain);
 	c->word = pl_store_text(entry, "dcvMethod");
 	if (c->word != NULL && pl_dcv_of_word(&m, c->word))
 		c->method = (int)m;
@@ -353,7 +369,7 @@ add_name(struct pl_order *o, const char *name)
 static void
 take_names(struct pl_order *o, const json_t *answer)
 {
-	char *common = pl_store_text(answer, "CommonName");
+	char *common = name_text(answer, "CommonName");
 	char **list = NULL;
 	size_t n;
 
@@ -362,7 +378,6 @@ take_names(struct pl_order *o, const json_t *answer)
 		return;
 	}
 	n = pl_store_names(&list, answer, "DNSNames");
-	lower(common);
 	drop_names(o);
 	add_name(o, common);
 	for (size_t i = 0; i < n; i++) {

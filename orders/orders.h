@@ -148,7 +148,8 @@ bool pl_store_bool(const json_t *object, const char *name, bool fallback);
 /* 12, 12.0, "12", " 12 ", "12.00". */
 int64_t pl_store_int(const json_t *object, const char *name,
     int64_t fallback);
-/* Gives a text without blanks around it; numbers become text. */
+/* Gives a text without blanks around it; numbers become text, control
+ * characters blanks. */
 char *pl_store_text(const json_t *object, const char *name);
 /* Lends the array, or NULL. */
 json_t *pl_store_list(const json_t *object, const char *name);

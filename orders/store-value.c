@@ -28,6 +28,22 @@ is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/* What steers a terminal (C0, DEL, C1) becomes `c`: texts of the store are
+ * shown to people. */
+static char *
+tame(char *s, char c)
+{
+	for (char *p = s; *p != '\0'; p++) {
+		unsigned char a = (unsigned char)p[0], b = (unsigned char)p[1];
+
+		if (a < 0x20 || a == 0x7f)
+			*p = c;
+		else if (a == 0xc2 && b >= 0x80 && b < 0xa0)
+			p[0] = p[1] = c;
+	}
+	return s;
+}
+
 /* ---- truth values, numbers, texts ----------------------------------------- */
 
 /* The text of a scalar, without blanks around it; NULL where there is none. */
@@ -44,7 +60,7 @@ scalar_text(const json_t *j)
 			continue;
 		for (; n > 0 && is_blank(*s); s++)
 			n--;
-		return n > 0 ? pl_strndup(s, n) : NULL;
+		return n > 0 ? tame(pl_strndup(s, n), ' ') : NULL;
 	}
 	if (pl_json_is_null(j) || pl_json_is_object(j) || pl_json_is_array(j))
 		return NULL;
@@ -130,7 +146,7 @@ names_add(struct names *l, const char *s, size_t n)
 		n--;
 	if (n == 0 || l->n >= VALUE_NAMES)
 		return;
-	name = pl_strndup(s, n);
+	name = tame(pl_strndup(s, n), '?');
 	for (char *p = name; *p != '\0'; p++)
 		if (*p >= 'A' && *p <= 'Z')
 			*p = (char)(*p + 'a' - 'A');

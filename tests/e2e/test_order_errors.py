@@ -3,8 +3,12 @@
 """Orders: what goes wrong, and how it ends."""
 
 import json
+import os
+import sqlite3
 
 import pytest
+
+import lab
 
 from lab_order import WHOLE, counter, order_world, public  # noqa: F401
 
@@ -253,6 +257,28 @@ def test_request_that_never_arrived(counter, action):
     assert len(counter.control("orders")) == 1
 
 
+def test_clock_set_back(counter):
+    """The book says that the request will be sent in an hour: the window in
+    which the store may carry it out begins anew, and is waited for, not
+    filled with questions."""
+    counter.controller("store", timeout=2)
+    counter.faults({"action": "reset", "path": "/order/neworder"})
+    proc = counter.popen("--json", *counter.new_args())
+    lab.wait_for(lambda: counter.count("order/query") >= 1, "looking")
+    proc.kill()
+    proc.communicate()
+    link = sqlite3.connect(os.path.join(counter.state, "orders.db"))
+    with link:
+        link.execute("UPDATE orders SET sent = sent + 3600000")
+    link.close()
+    counter.control("clear")
+    order = counter.order("refresh", "L1")
+    assert order["state"] == "pending"
+    assert counter.count("order/neworder") == 1
+    assert counter.count("order/status") <= 4, counter.paths()
+    assert len(counter.control("orders")) == 1
+
+
 def test_everything_is_lost(counter):
     """Then the order stays where it is, and the same command takes it up."""
     csr = counter.csr()
@@ -334,6 +360,45 @@ def test_refund_whose_answer_is_lost(counter):
     counter.faults({"action": "lost", "path": "/order/refundrequest"})
     assert counter.order("cancel", order["id"])["state"] == "cancelled"
     assert counter.count("order/refundrequest") == 1
+
+
+# what the store would like to do to the terminal
+
+ODD = "\x1b]0;you\x07\x1b[2J\u009b31m\r\n"
+
+
+def test_no_steering_of_terminals(counter):
+    order = counter.new("positivessl", None, "dns", "--wait")
+    number = order["id"]
+    told = counter.good("/order/status", {"TheSSLStoreOrderID": number})
+    told["OrderStatus"]["MinorStatus"] = "ISSUED" + ODD
+    told["OrderStatus"]["DomainAuthVettingStatus"] = [{
+        "domain": "www.example.com" + ODD, "dcvMethod": "EMAIL" + ODD,
+        "dcvStatus": "Pending"}]
+    told |= {"RefundRequestID": "3" + ODD, "VendorOrderID": ODD}
+    organisation = {"TSSOrganizationId": 1, "Name": "A" + ODD, "City": None}
+    answer = {"AuthResponse": {"isError": False, "Message": None}}
+    counter.faults(
+        {"action": "text", "path": "/order/status", "times": 0,
+         "text": json.dumps(told)},
+        {"action": "text", "path": "/order/approverlist", "times": 0,
+         "text": json.dumps(answer | {"ApproverEmailList": [
+             "admin@example.com", "a@b.c" + ODD, "\u009b@b.c"]})},
+        {"action": "text", "path": "/digicert/organizationlist", "times": 0,
+         "text": json.dumps(answer | {"OrganizationList": [organisation]})},
+        {"action": "error", "path": "/order/resend",
+         "text": "ErrorCode:-9042|Message:" + ODD})
+    for args in (["refresh", number], ["show", number], ["list"],
+                 ["organizations"], ["resend", number],
+                 ["approvers", "--product", "positivessl", "example.com"]):
+        done = counter.run("order", *args)
+        assert done.out or done.err
+        for text in (done.out, done.err):
+            assert not {"\x1b", "\x07", "\r", "\u009b"} & set(text), (
+                args, text)
+    assert counter.ok("order", "approvers", "--product", "positivessl",
+                      "example.com").lines == ["admin@example.com"]
+    assert counter.ok("order", "organizations").out.startswith("1  ")
 
 
 # what never becomes visible, what cannot be downloaded

@@ -66,6 +66,8 @@ check_member(const json_t *j, const char *key, const json_t *value)
 	if (s != NULL)
 		check_pem(s, pl_json_strlen(value));
 	need(text == NULL || text[0] != '\0');
+	for (const char *t = text; t != NULL && *t != '\0'; t++)
+		need((unsigned char)*t >= 0x20 && *t != 0x7f);
 	free(text);
 }
 

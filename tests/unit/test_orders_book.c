@@ -243,6 +243,49 @@ test_rest(void **state)
 	pl_book_close(b);
 }
 
+/* An order that waits for years does not fill the disk. */
+static void
+test_many_events(void **state)
+{
+	struct pl_book *b = opened(state);
+	struct pl_order o = whole("50200009"), other = whole("50200010");
+	struct pl_err err;
+	struct pl_db *db;
+	struct pl_stmt *s;
+	char path[600];
+	bool row;
+
+	OK(pl_book_save(b, &o, &err));
+	OK(pl_book_save(b, &other, &err));
+	OK(pl_book_event(b, other.id, "one", "text", &err));
+	OK(pl_book_begin(b, &err));
+	for (int i = 0; i < 700; i++)
+		OK(pl_book_event(b, o.id, "recheck", "text", &err));
+	OK(pl_book_commit(b, &err));
+	pl_book_close(b);
+	snprintf(path, sizeof(path), "%s/orders.db", (char *)*state);
+	OK(pl_db_open(&db, path, 1, "", &err));
+	OK(pl_db_prepare(&s, db, "SELECT count(*), max(id) - min(id) FROM"
+	    " events WHERE event = 'recheck'", &err));
+	OK(pl_stmt_step(s, &row, &err));
+	assert_true(row);
+	assert_int_equal(pl_col_int(s, 0), 500);
+	assert_int_equal(pl_col_int(s, 1), 499);
+	pl_stmt_reset(s);
+	OK(pl_db_prepare(&s, db, "SELECT count(*) FROM events WHERE"
+	    " event = 'one'", &err));
+	OK(pl_stmt_step(s, &row, &err));
+	assert_int_equal(pl_col_int(s, 0), 1);
+	pl_stmt_reset(s);
+	pl_db_close(db);
+	b = opened(state);
+	OK(pl_book_delete(b, o.id, &err));
+	OK(pl_book_delete(b, other.id, &err));
+	pl_book_close(b);
+	pl_order_clear(&o);
+	pl_order_clear(&other);
+}
+
 /* A lock is one process's, and ends with it. */
 static void
 test_locks(void **state)
@@ -310,6 +353,7 @@ main(void)
 		cmocka_unit_test(test_finding),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_many_events),
 		cmocka_unit_test(test_locks),
 		cmocka_unit_test(test_rollback),
 		cmocka_unit_test(test_missing),

@@ -471,6 +471,35 @@ test_marks(void **state PL_UNUSED)
 	assert_int_equal(pl_unique_check(u, &err), PL_OK);
 }
 
+/* Final dots and capitals do not make another name. */
+static void
+test_dots(void **state PL_UNUSED)
+{
+	json_t *j = parsed("{\"TheSSLStoreOrderID\":1,\"CommonName\":"
+	    "\"WWW.example.com.\",\"DNSNames\":\"Example.org.,..\","
+	    "\"OrderStatus\":{\"MajorStatus\":\"Pending\","
+	    "\"DomainAuthVettingStatus\":[{\"domain\":\"Example.org.\","
+	    "\"dcvMethod\":\"DNS_CNAME_TOKEN\",\"DNSName\":\"_dnsauth\","
+	    "\"DNSEntry\":\"k3v9.dcv.digicert.com.\"},{\"domain\":\"..\"}"
+	    "]}}");
+	struct pl_order o = { .id = 1 };
+	struct pl_job job;
+	struct pl_err err;
+	bool moved;
+
+	assert_int_equal(pl_life_apply(&o, j, &moved, &err), PL_OK);
+	assert_int_equal(o.nnames, 2);
+	assert_string_equal(o.names[0].name, "www.example.com");
+	assert_string_equal(o.names[1].name, "example.org");
+	assert_string_equal(o.challenges[0].domain, "example.org");
+	assert_string_equal(o.challenges[1].domain, "www.example.com");
+	assert_int_equal(pl_life_job(&job, &o, &err), PL_OK);
+	assert_string_equal(job.challenges[0].record, "_dnsauth.example.org");
+	pl_job_clear(&job);
+	pl_order_clear(&o);
+	pl_json_free(j);
+}
+
 /* May an element of a list stand for a status? */
 static void
 test_whole(void **state PL_UNUSED)
@@ -535,6 +564,7 @@ main(void)
 		cmocka_unit_test(test_reissued),
 		cmocka_unit_test(test_carry),
 		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_dots),
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_serials),
 	};
