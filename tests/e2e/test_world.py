@@ -266,6 +266,37 @@ def test_alias_that_does_not_end_well(placard, name, status, words):
         said(found, "info", "alias", "a wildcard leads to lb.plain.world")
 
 
+def test_alias_into_a_zone_that_nobody_holds(world, placard):
+    """By route or not, it is said where the alias leads."""
+    end = "_acme-challenge.www.good.world"
+    ask = ["run", "-m", "dns-01", "-d", "cross.plain.world", "--value",
+           lw.VALUE, "--", "true"]
+    world.ns.add_address(lw.SELF)
+    placard.account("resp", "responder", zones=["dcv.world"],
+                    ns=[f"ns1.dcv.world {lw.SELF}"], listen=[lw.SELF])
+    done = placard.run(*ask)
+    assert done.status == 1 and (
+        "cross.plain.world: no route, and no account holds its zone, nor "
+        f"that of {end}, where its alias leads") in done.err, done
+    # Each account is asked twice; the second "no" is heard as well.
+    done = placard.run("check", "cross.plain.world", "good.world")
+    assert done.status == 1 and done.out.count(": not ready") == 2, done
+    assert f"no account holds its zone, nor that of {end}\n" in done.out
+    placard.route("plain.world", "resp").write()
+    done = placard.run(*ask)
+    assert done.status == 1 and (
+        "_acme-challenge.cross.plain.world: its alias leads to another "
+        f"zone: resp: {end}: ") in done.err, done
+    assert placard.quiet_journal()
+    # Published at the name itself, where that is wanted.
+    placard.accounts["resp"]["follow"] = False
+    placard.write()
+    done = placard.run(*ask)
+    assert done.status == 1 and (
+        "resp: _acme-challenge.cross.plain.world: is in none of the zones"
+        ) in done.err, done
+
+
 # ---- CAA --------------------------------------------------------------------------
 
 CA = ["--ca", "ca.example"]
