@@ -415,11 +415,10 @@ def doh(world, tmp_path):
     cert, key = str(tmp_path / "tls/crt"), str(tmp_path / "tls/key")
     signer.tool("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                 "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=doh",
-                "-addext", f"subjectAltName=IP:{DOH}", "-days", "2",
+                "-addext", f"subjectAltName=IP:{DOH},DNS:doh.world", "-days", "2",
                 "-keyout", key, "-out", cert)
     hints = os.path.join(world.dir, "hints")
-    named = lw.Bind(
-        tmp_path / "doh", world.ns, DOH, {},)
+    named = lw.Bind(tmp_path / "doh", world.ns, DOH, {})
     named.more = ("recursion yes; allow-recursion { any; }; "
                   f"listen-on port 443 tls doh http doh {{ {DOH}; }};")
     named.top = (f'tls doh {{ key-file "{key}"; cert-file "{cert}"; }};\n'
@@ -429,7 +428,7 @@ def doh(world, tmp_path):
         yield named, cert
 
 
-DOH = "127.0.0.57"
+DOH = lw.DOH
 STORE = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -453,12 +452,12 @@ def test_resolver_by_https(world, placard, doh):
             lw.ONE: "present", lw.ONE6: "present", lw.TWO: "present"}
         assert named.asked("plain.world", "NS") > 0
         assert named.asked("_acme-challenge.plain.world") == 0
-        # By option as well; and CAA goes the same way.
+        # By option as well, and by name; and CAA goes the same way.
         del placard.verify["resolvers"]
         placard.verify["caa"] = "require"
         placard.write()
-        done = placard.run("check", "deny.plain.world", "--resolver", url,
-                           *CA)
+        done = placard.run("check", "deny.plain.world", "--resolver",
+                           "https://doh.world/dns-query", *CA)
         assert done.status == 1 and "forbidden at deny" in done.out, done
         assert named.asked("deny.plain.world", "CAA") > 0
     finally:
