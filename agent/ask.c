@@ -12,6 +12,7 @@
 
 struct test {
 	bool done;
+	bool gone;		/* the worker has died instead */
 	uint32_t call;
 	struct pl_err err;
 	char scope[PL_NAME_MAX];
@@ -24,6 +25,7 @@ test_scope(void *arg, struct pl_frame *f, const struct pl_err *err)
 	const char *s;
 
 	t->done = true;
+	t->gone = f == NULL;
 	if (f == NULL) {
 		t->err = *err;
 		return;
@@ -43,6 +45,7 @@ test_apply(void *arg, struct pl_frame *f, const struct pl_err *err)
 	struct test *t = arg;
 
 	t->done = true;
+	t->gone = f == NULL;
 	if (f == NULL)
 		t->err = *err;
 	else if (pl_get_u32(&f->body) != t->call)
@@ -103,7 +106,8 @@ pl_engine_test(struct pl_engine *e, const struct pl_account *account,
 		code = test_call(e, w, &t, PL_MSG_APPLY, PL_MSG_APPLIED,
 		    t.scope, account->timeout_ms, err);
 	memcpy(scope, t.scope, PL_NAME_MAX);
-	if (code == PL_OK)
+	/* "No" is an answer, too: the next question finds it free. */
+	if (t.done && !t.gone)
 		pl_worker_release(w);
 	return code;
 }

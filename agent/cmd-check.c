@@ -166,8 +166,10 @@ find_account(struct pl_session *s, struct preflight *p)
 	}
 	if (p->account == NULL && p->account_err.code == PL_OK &&
 	    c->naccounts > 0)
-		pl_fail(&p->account_err, PL_ENOZONE,
-		    "no route, and no account holds its zone");
+		pl_fail(&p->account_err, PL_ENOZONE, "no route, and no "
+		    "account holds its zone%s%s", strcmp(p->name_there, record)
+		    != 0 ? ", nor that of " : "", strcmp(p->name_there, record)
+		    != 0 ? p->name_there : "");
 }
 
 /* The name that the marker goes below: beside the proof's. */

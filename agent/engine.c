@@ -465,6 +465,10 @@ settle_probing(struct pl_task *t)
 		    other->account->settings.account);
 	else if (wrong != NULL)
 		err = wrong->err;
+	else if (t->n > 0 && t->targets[0].hops > 0)
+		pl_fail(&err, PL_ENOZONE, "%s: no route, and no account holds "
+		    "its zone, nor that of %s, where its alias leads",
+		    t->ch->shown, t->targets[0].name);
 	else
 		pl_fail(&err, PL_ENOZONE, "%s: no route, and no account holds "
 		    "its zone", t->ch->shown);
@@ -728,6 +732,9 @@ pl_target_failed(struct pl_target *t, const struct pl_err *err)
 	struct pl_err jerr;
 
 	t->err = *err;
+	if (err->code == PL_ENOZONE && t->hops > 0)
+		pl_prefix(&t->err, "%s: its alias leads to another zone",
+		    t->task->ch->record);
 	t->fails++;
 	delay = retry_delay(t, err);
 	if (worth_another(t, err, delay)) {

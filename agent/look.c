@@ -206,6 +206,24 @@ first_look(const struct pl_task *t)
 	return ms < 60000 ? ms : 60000;
 }
 
+/*
+ * Whom CAA must allow: who is asked for by option, or the CA of the order
+ * that a job belongs to.  Where servers are given, resolvers may know nothing
+ * of the names: then only what is required is looked up for an order.
+ */
+static const char *
+ca_of(const struct pl_engine *e, const struct pl_job *job)
+{
+	const struct pl_verify_conf *v = &e->o.config->verify;
+
+	if (e->o.ca != NULL || job->ca == NULL)
+		return e->o.ca;
+	if ((v->servers != NULL || v->http_servers != NULL) &&
+	    !pl_streq(v->caa, "require"))
+		return NULL;
+	return job->ca;
+}
+
 static void
 put_check(struct pl_buf *b, const struct pl_task *t, uint32_t id)
 {
@@ -220,7 +238,7 @@ put_check(struct pl_buf *b, const struct pl_task *t, uint32_t id)
 		.value_len = t->ch->value_len,
 		.timeout_ms = left > 1 ? left : 1,
 		.first_ms = first_look(t),
-		.ca = t->run->user->o.ca,
+		.ca = ca_of(t->run->user, &t->run->job),
 		.account_uri = t->run->user->o.account_uri,
 		.methods = pl_caa_label(t->ch->method),
 		.wildcard = t->ch->wildcard,
@@ -353,6 +371,21 @@ take_verdicts(struct pl_task *t, struct pl_sighting *s)
 	s->nfindings = 0;
 }
 
+/* A service has nobody who reads them but its log. */
+static void
+log_findings(const struct pl_engine *e, const struct pl_task *t)
+{
+	for (size_t i = 0; e->o.life == PL_LIFE_SERVICE && i < t->nfindings;
+	    i++) {
+		const struct pl_finding *f = &t->findings[i];
+
+		if (f->mark == PL_MARK_WARN || f->mark == PL_MARK_BAD)
+			pl_logf(e->o.log, PL_LOG_WARN, "look",
+			    "job=%s challenge=%s topic=%s text=\"%s\"",
+			    t->run->job.id, t->ch->shown, f->topic, f->text);
+	}
+}
+
 static void
 take_sighting(struct pl_engine *e, struct pl_look_slot *slot,
     struct pl_sighting *s)
@@ -378,6 +411,7 @@ take_sighting(struct pl_engine *e, struct pl_look_slot *slot,
 			t->verdicts[i].answer = PL_ANS_TIMEOUT;
 	}
 	slot_free(e, slot);
+	log_findings(e, t);
 	if (s->visible && t->look_kind != PL_LOOK_CHECK) {
 		pl_task_seen(t);
 		return;

@@ -92,6 +92,7 @@ struct pl_job {
 	int64_t hold_seconds;
 	char *notify;		/* the program of the configuration that gets its reports, or NULL */
 	char *doc;		/* the JSON it was made from, compact */
+	char *ca;		/* whom CAA must allow, as in struct pl_caa_ask; NULL: as the settings say */
 	struct pl_challenge *challenges;
 	size_t n;
 };

@@ -360,6 +360,7 @@ pl_job_clear(struct pl_job *j)
 	free(j->id);
 	free(j->notify);
 	free(j->doc);
+	free(j->ca);
 	memset(j, 0, sizeof(*j));
 }
 

@@ -592,6 +592,26 @@ policy_drop(struct pl_verifier *v, struct check *c)
 	memset(w, 0, sizeof(*w));
 }
 
+static bool
+secure_old(const struct pl_verifier *v, struct entry *e)
+{
+	const struct secure *s = v_of(e, struct secure, entry);
+
+	return s->done && s->expires <= v->now && TAILQ_EMPTY(&s->wants);
+}
+
+static void
+secure_drop(struct pl_verifier *v, struct entry *e)
+{
+	secure_free(v, v_of(e, struct secure, entry));
+}
+
+void
+policy_sweep(struct pl_verifier *v)
+{
+	table_sweep(v, &v->secures, secure_old, secure_drop);
+}
+
 void
 policy_close(struct pl_verifier *v)
 {

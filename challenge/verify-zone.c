@@ -815,6 +815,59 @@ zone_watch(struct pl_verifier *v, struct zone *z)
 	timer_set(v, &z->watch, v->now + watch_gap(v, z));
 }
 
+static bool
+lookup_old(const struct pl_verifier *v, struct entry *e)
+{
+	const struct lookup *l = v_of(e, struct lookup, entry);
+
+	return l->done && l->expires <= v->now && TAILQ_EMPTY(&l->wants);
+}
+
+static void
+lookup_drop(struct pl_verifier *v, struct entry *e)
+{
+	lookup_free(v, v_of(e, struct lookup, entry));
+}
+
+static bool
+cut_old(const struct pl_verifier *v, struct entry *e)
+{
+	const struct cut *c = v_of(e, struct cut, entry);
+
+	return c->done && c->expires <= v->now && TAILQ_EMPTY(&c->wants);
+}
+
+static void
+cut_drop(struct pl_verifier *v PL_UNUSED, struct entry *e)
+{
+	cut_free(v_of(e, struct cut, entry));
+}
+
+static bool
+zone_old(const struct pl_verifier *v, struct entry *e)
+{
+	const struct zone *z = v_of(e, struct zone, entry);
+
+	return z->done && z->expires <= v->now;
+}
+
+static void
+zone_drop(struct pl_verifier *v, struct entry *e)
+{
+	struct zone *z = v_of(e, struct zone, entry);
+
+	z->listed = false;
+	zone_unref(v, z);
+}
+
+void
+zones_sweep(struct pl_verifier *v)
+{
+	table_sweep(v, &v->zones, zone_old, zone_drop);
+	table_sweep(v, &v->cuts, cut_old, cut_drop);
+	table_sweep(v, &v->lookups, lookup_old, lookup_drop);
+}
+
 void
 zones_free(struct pl_verifier *v)
 {

@@ -13,6 +13,7 @@
 
 #define EVENTS		64
 #define TURN_MS		20	/* after which the caller gets its turn */
+#define SWEEP_MS	60000
 #define SLOW_MS		1500	/* looks go on without those who are slower */
 
 /* ---- tables ------------------------------------------------------------------ */
@@ -98,6 +99,25 @@ table_pop(struct table *t)
 	free(t->bucket);
 	memset(t, 0, sizeof(*t));
 	return NULL;
+}
+
+void
+table_sweep(struct pl_verifier *v, struct table *t,
+    bool (*old)(const struct pl_verifier *v, struct entry *e),
+    void (*drop)(struct pl_verifier *v, struct entry *e))
+{
+	struct entry **at, *e;
+
+	for (size_t i = 0; i < t->cap; i++)
+		for (at = &t->bucket[i]; (e = *at) != NULL;) {
+			if (!old(v, e)) {
+				at = &e->next;
+				continue;
+			}
+			*at = e->next;
+			t->n--;
+			drop(v, e);
+		}
 }
 
 /* ---- timers --------------------------------------------------------------------- */
@@ -401,6 +421,16 @@ check_work(struct pl_verifier *v, struct check *c)
 		dns_weigh(v, c);
 }
 
+/* A service looks at other names every day. */
+static void
+sweep(struct pl_verifier *v, struct timer *t)
+{
+	zones_sweep(v);
+	policy_sweep(v);
+	if (v->checks.n > 0)
+		timer_set(v, t, v->now + SWEEP_MS);
+}
+
 static void
 check_key(char key[12], uint32_t id)
 {
@@ -455,6 +485,9 @@ pl_verifier_add(struct pl_verifier *v, const struct pl_check *in,
 		check_ripe(v, c);
 	}
 	check_wait(v, c);
+	v->sweep.fire = sweep;
+	if (v->sweep.pos == 0)
+		timer_set(v, &v->sweep, v->now + SWEEP_MS);
 	return PL_OK;
 }
 

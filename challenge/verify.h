@@ -66,6 +66,10 @@ void table_add(struct table *t, struct entry *e, const char *key);
 void table_del(struct table *t, struct entry *e);
 /* Takes some entry out; NULL where there is none. */
 struct entry *table_pop(struct table *t);
+/* Takes out those that old() says yes to, and gives them to drop(). */
+void table_sweep(struct pl_verifier *v, struct table *t,
+    bool (*old)(const struct pl_verifier *v, struct entry *e),
+    void (*drop)(struct pl_verifier *v, struct entry *e));
 
 struct timer {
 	int64_t at;		/* pl_mono_ms */
@@ -293,6 +297,8 @@ bool zone_serials(struct pl_verifier *v, struct zone *z, int64_t since);
 bool zone_behind(const struct zone *z, size_t i);
 void zone_watch(struct pl_verifier *v, struct zone *z);
 void zones_free(struct pl_verifier *v);
+/* Forgets what has expired: nobody may ask for it again. */
+void zones_sweep(struct pl_verifier *v);
 int serial_cmp(uint32_t a, uint32_t b);		/* RFC 1982 */
 
 /* ---- what an answer means ----------------------------------------------------- */
@@ -433,6 +439,7 @@ struct pl_verifier {
 	int nevent;
 	unsigned nsock, ntcp;
 	struct timer starved;		/* no descriptor was to be had */
+	struct timer sweep;		/* while checks are open */
 	int64_t now;			/* ms, of this turn */
 	unsigned char *rx;		/* V_SLOTS datagrams */
 	struct peer **resolver;
@@ -497,6 +504,7 @@ bool policy_late(struct pl_verifier *v, struct check *c);
 void policy_start(struct pl_verifier *v, struct check *c);
 void policy_drop(struct pl_verifier *v, struct check *c);
 void policy_close(struct pl_verifier *v);
+void policy_sweep(struct pl_verifier *v);
 void check_find(struct check *c, const char *topic, enum pl_mark mark,
     const char *fmt, ...) PL_PRINTF(4, 5);
 /* verify-dns.c for verify-weigh.c: which hop of its check it is; the zone of

@@ -148,6 +148,13 @@ static const char *const vendors[] = { [D] = "DIGICERT", [C] = "COMODO",
 	[S] = "SECTIGO" };
 _Static_assert(PL_NELEM(vendors) == PL_NVENDORS, "a name for each vendor");
 
+#define SECTIGO_CAA "sectigo.com,comodo.com,comodoca.com,usertrust.com," \
+	"trust-provider.com"
+static const char *const caa[] = {
+	[D] = "digicert.com,geotrust.com,rapidssl.com,thawte.com,symantec.com",
+	[C] = SECTIGO_CAA, [S] = SECTIGO_CAA };
+_Static_assert(PL_NELEM(caa) == PL_NVENDORS, "CAA names for each vendor");
+
 static const char *const validations[] = { [V(DV)] = "DV", [V(OV)] = "OV",
 	[V(EV)] = "EV", [V(CODE_SIGNING)] = "CODE_SIGNING",
 	[V(EV_CODE_SIGNING)] = "EV_CODE_SIGNING", [V(CLIENT)] = "CLIENT",
@@ -160,6 +167,12 @@ const char *
 pl_vendor_name(enum pl_vendor v)
 {
 	return vendors[v];
+}
+
+const char *
+pl_vendor_caa(enum pl_vendor v)
+{
+	return caa[v];
 }
 
 const char *

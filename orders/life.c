@@ -212,10 +212,14 @@ pl_life_job(struct pl_job *job, const struct pl_order *o,
 {
 	char id[48];
 	enum pl_code code = PL_OK;
+	struct pl_product p;
 
 	pl_order_job(id, o);
 	*job = (struct pl_job){ .id = pl_strdup(id),
 		.hold = PL_HOLD_RELEASED };
+	if (o->product != NULL && pl_product_find(&p, o->product, NULL) ==
+	    PL_OK)
+		job->ca = pl_strdup(pl_vendor_caa(p.vendor));
 	job->challenges = pl_array(o->nchallenges + 1,
 	    sizeof(*job->challenges));
 	for (size_t i = 0; i < o->nchallenges && code == PL_OK; i++) {

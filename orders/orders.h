@@ -191,6 +191,9 @@ enum pl_code pl_store_base64(struct pl_buf *out, const char *text, size_t n,
 
 enum pl_vendor { PL_DIGICERT, PL_COMODO, PL_SECTIGO, PL_NVENDORS };
 const char *pl_vendor_name(enum pl_vendor v);		/* "DIGICERT" */
+/* The issuer domain names that its CA recognises in CAA records, parted by
+ * commas, the first one the best known (its practice statement, 4.2.1). */
+const char *pl_vendor_caa(enum pl_vendor v);
 enum pl_validation { PL_V_DV, PL_V_OV, PL_V_EV, PL_V_CODE_SIGNING,
 	PL_V_EV_CODE_SIGNING, PL_V_CLIENT, PL_V_DOCUMENT_SIGNING,
 	PL_V_SCANNING, PL_NVALIDATIONS };

@@ -73,6 +73,7 @@ class Liar:
         self.queries = 0
         self.updates = 0
         self.told = 0           # answers sent with a lie in them
+        self.datagrams = []     # (octets, source) of each
         self.heard = []         # (monotonic, opcode, type) of each request
         self._stop = threading.Event()
         self._threads = []
@@ -295,6 +296,7 @@ class Liar:
                 continue
             except OSError:
                 return
+            self.datagrams.append((wire, peer))
             if self.delay:
                 threading.Thread(target=self._udp_answer, daemon=True,
                                  args=(self.udp, wire, peer)).start()

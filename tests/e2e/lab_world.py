@@ -33,6 +33,7 @@ SILENT = "127.0.0.35"
 ODD = "127.0.0.36"      # a liar with an rcode of its own
 SELF = "127.0.0.60"     # dcv.world is answered by whoever listens there
 WEB = "127.0.0.80"
+DOH = "127.0.0.57"      # doh.world: named, by HTTPS
 FAR = "2001:db8::53"    # no route leads there
 RESOLVER = "127.0.0.53"     # unbound, validates
 LOGGED = "127.0.0.54"       # named, does not, and notes every question
@@ -381,7 +382,7 @@ class World:
                '@ CAA 0 issue "tld-ca.example"\n'
                f"ns1.plain A {ONE}\nns1.plain AAAA {ONE6}\n"
                f"ns2.plain A {TWO}\n"
-               f"dcv NS ns1.dcv\nns1.dcv A {SELF}\n")
+               f"dcv NS ns1.dcv\nns1.dcv A {SELF}\ndoh A {DOH}\n")
         for zone, (text, when, cut) in LEAVES.items():
             tld += cut.replace("@", zone.split(".")[0])
             if when is None:

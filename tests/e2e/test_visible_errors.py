@@ -121,6 +121,34 @@ def test_appears_later(tmp_path):
         assert done.status == 0, done
 
 
+def test_questions_cannot_be_guessed(tmp_path):
+    """Ids, source ports, and the case of letters (0x20) are all random."""
+    with lab.Liar(["liar.test"]) as liar:
+        names = [f"n{i}.liar.test" for i in range(200)]
+        for name in names:
+            liar.put(f"_acme-challenge.{name}", 60, "TXT",
+                     f'"{lab.value()}"')
+        placard = lab.Placard(tmp_path)
+        placard.servers(liar.where())
+        done = placard.run("verify", "--jobs", placard.job_file(lab.job(*(
+            lab.dns01(name) for name in names))))
+        assert done.status == 0, done
+        asked = [(w, p) for w, p in liar.datagrams
+                 if b"\x0f_acme-challenge" in w.lower()]
+    assert len(asked) >= 200
+    ids = [int.from_bytes(w[:2], "big") for w, _ in asked]
+    assert len(set(ids)) > 190
+    steps = {(b - a) % 65536 for a, b in zip(ids, ids[1:])}
+    assert len(steps) > 190
+    ports = [p[1] for _, p in asked]
+    assert len(set(ports)) >= 4
+    # "_acme-challenge" has 13 letters: hardly ever all of them alike.
+    cased = {w[13:28] for w, _ in asked}
+    assert len(cased) > 150
+    upper = sum(chr(c).isupper() for word in cased for c in word)
+    assert 0.4 < upper / (13 * len(cased)) < 0.6
+
+
 def test_killed_check_worker_is_replaced(tmp_path):
     with lab.Liar(["liar.test"]) as liar:
         placard = lab.Placard(tmp_path)

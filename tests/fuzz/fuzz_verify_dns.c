@@ -57,6 +57,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(j.answer != PL_ANS_PRESENT || m.aa);
 		MUST(j.answer != PL_ANS_PRESENT || type == PL_DNS_SOA ||
 		    holds(&m, type));
+		MUST(j.answer != PL_ANS_PRESENT || type == PL_DNS_SOA ||
+		    m.rcode == PL_DNS_NOERROR);
 		/* Something is always said. */
 		MUST(j.answer != PL_ANS_NONE || j.alias[0] != '\0' ||
 		    j.cut[0] != '\0');

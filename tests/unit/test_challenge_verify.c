@@ -3,6 +3,7 @@
 
 /* The verifier against real name servers, in a network of its own. */
 
+#include "verify.h"
 #include "verify_lab.h"
 
 static const char *const resolvers[] = { "127.0.0.1", NULL };
@@ -224,6 +225,41 @@ test_alias(void **state)
 	assert_false(r.last[0].visible);
 	assert_string_equal(r.last[0].record, "www.chal.other.test");
 	assert_string_equal(r.last[0].zone, "other.test");
+	lab_result_clear(&r);
+}
+
+/* What was looked up is forgotten some time, asked for again or not. */
+static void
+test_forgets(void **state)
+{
+	struct pl_verify_settings set = { .resolvers = resolvers };
+	struct pl_check c = lab_check(PL_LOOK_ONCE, PL_TXT,
+	    "_acme-challenge.www.example.test", "www.example.test",
+	    "aliased");
+	struct lab_result r = { .finals = 0 };
+	struct pl_verifier *v;
+	struct pl_err err;
+
+	if (*state == NULL)
+		skip();
+	assert_int_equal(pl_verifier_new(&v, &set, lab_found, &r, &err),
+	    PL_OK);
+	assert_int_equal(pl_verifier_add(v, &c, &err), PL_OK);
+	lab_drive(v);
+	assert_true(r.last[0].visible);
+	assert_true(v->lookups.n > 2 && v->zones.n > 1 && v->cuts.n > 1);
+	zones_sweep(v);
+	assert_true(v->lookups.n > 2 && v->zones.n > 1 && v->cuts.n > 1);
+	v->now += 600000;
+	zones_sweep(v);
+	assert_int_equal(v->lookups.n + v->zones.n + v->cuts.n, 0);
+	/* And is found again. */
+	assert_int_equal(pl_verifier_add(v, &c, &err), PL_OK);
+	assert_true(v->sweep.pos != 0);
+	lab_drive(v);
+	assert_int_equal(r.finals, 2);
+	assert_true(r.last[0].visible);
+	pl_verifier_free(v);
 	lab_result_clear(&r);
 }
 
@@ -496,6 +532,7 @@ main(void)
 		cmocka_unit_test(test_strings_joined),
 		cmocka_unit_test(test_apex),
 		cmocka_unit_test(test_alias),
+		cmocka_unit_test(test_forgets),
 		cmocka_unit_test(test_dname),
 		cmocka_unit_test(test_delegated),
 		cmocka_unit_test(test_cname_record),
