@@ -223,13 +223,31 @@ print_task(const struct pl_task *t)
 		pl_cli_print("  error: %s\n", t->err.text);
 }
 
+/* A piece at a time: a report of ten thousand names is large. */
+static void
+print_run(const struct pl_job_run *run)
+{
+	struct pl_buf b;
+	size_t next = 0;
+	bool more;
+
+	pl_buf_init(&b, PL_LIM_REPORT);
+	do {
+		pl_buf_reset(&b);
+		more = pl_run_text(&b, run, &next);
+		pl_cli_print("%s", b.data);
+	} while (more);
+	pl_cli_print("\n");
+	pl_buf_clear(&b);
+}
+
 void
 pl_session_report(struct pl_session *s, const struct pl_job_run *run)
 {
 	size_t bad = 0;
 
 	if (s->cli->json) {
-		pl_cli_print_json(pl_run_json(run));
+		print_run(run);
 		return;
 	}
 	for (size_t i = 0; i < run->job.n; i++) {

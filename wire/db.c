@@ -513,6 +513,22 @@ pl_stmt_blob(struct pl_stmt *s, int i, const void *p, size_t n)
 }
 
 void
+pl_stmt_lend(struct pl_stmt *s, int i, const char *v)
+{
+	stmt_bound(s, sqlite3_bind_text(s->st, i, v, -1, SQLITE_STATIC));
+}
+
+void
+pl_stmt_lend_blob(struct pl_stmt *s, int i, const void *p, size_t n)
+{
+	if (p != NULL && n == 0)
+		stmt_bound(s, sqlite3_bind_zeroblob(s->st, i, 0));
+	else
+		stmt_bound(s, sqlite3_bind_blob64(s->st, i, p, n,
+		    SQLITE_STATIC));
+}
+
+void
 pl_stmt_null(struct pl_stmt *s, int i)
 {
 	stmt_bound(s, sqlite3_bind_null(s->st, i));
