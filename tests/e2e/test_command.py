@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -24,6 +25,18 @@ def test_version(placard):
     done = placard.bare("--version")
     assert done.status == 0, done
     assert re.match(r"^placard \d+\.\d+", done.out) and done.err == ""
+
+
+@pytest.mark.parametrize("name", ["placard", "placardd"])
+def test_links_what_it_needs(placard, name):
+    """Each library costs every start; libcurl alone brings thirty."""
+    path = os.path.join(os.path.dirname(placard.program()), name)
+    listed = subprocess.run(["readelf", "-d", path], capture_output=True,
+                            text=True, check=True).stdout
+    needed = set(re.findall(r"NEEDED.*\[(lib[a-z0-9]+)", listed))
+    assert "libsqlite3" in needed
+    assert not needed & {"libcurl", "libldns", "libunbound", "libssh2",
+                         "libexpat", "libssl"}
 
 
 def test_help(placard):
