@@ -151,6 +151,24 @@ db_folder(const char *path)
 }
 
 /*
+ * Did somebody take a database away and leave its log?  SQLite would find the
+ * log's pages in a new database that is not empty; from an empty one it
+ * removes the log by itself.
+ */
+static bool
+db_has_log(const char *path)
+{
+	struct pl_buf log;
+	bool has;
+
+	pl_buf_init(&log, PL_LIM_LINE);
+	pl_buf_addf(&log, "%s-wal", path);
+	has = access(log.data, F_OK) == 0;
+	pl_buf_clear(&log);
+	return has;
+}
+
+/*
  * Makes a database that is not there yet appear whole, in WAL mode: two
  * syncs here and two with the first commit, in place of the seven that
  * SQLite takes for the change of mode and a schema.  Says nothing when it
@@ -165,7 +183,7 @@ db_create(const char *path, int version, const char *schema)
 	sqlite3_int64 size = 0;
 	int dir = -1, fd = -1;
 
-	if (access(path, F_OK) == 0 || errno != ENOENT)
+	if (access(path, F_OK) == 0 || errno != ENOENT || db_has_log(path))
 		return;
 	folder = db_folder(path);
 	dir = folder == NULL ? -1 :

@@ -152,6 +152,26 @@ test_log_kept(void **state)
 	assert_int_equal(files(b), 1);
 }
 
+/* Who takes the database away and leaves its log gets a new one. */
+static void
+test_log_orphaned(void **state)
+{
+	struct bed *b = *state;
+	struct pl_db *db = opened(b);
+
+	assert_int_equal(pl_db_exec(db, "INSERT INTO t(name) VALUES('x')",
+	    &b->err), PL_OK);
+	pl_db_close(db);
+	assert_int_equal(files(b), 3);
+	assert_int_equal(unlink(b->path), 0);
+	db = opened(b);
+	assert_int_equal(one(b, db, "SELECT count(*) FROM t"), 0);
+	assert_int_equal(pl_db_exec(db, "INSERT INTO t(name) VALUES('y')",
+	    &b->err), PL_OK);
+	assert_int_equal(one(b, db, "SELECT count(*) FROM t"), 1);
+	pl_db_close(db);
+}
+
 static void
 test_again(void **state)
 {
@@ -437,6 +457,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_fresh),
 		T(test_log_kept),
+		T(test_log_orphaned),
 		T(test_again),
 		T(test_empty_file),
 		T(test_values),
