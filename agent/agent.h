@@ -698,10 +698,6 @@ enum pl_code pl_controller_call(struct pl_engine *e,
 enum pl_state pl_run_state(const struct pl_job_run *run);
 json_t *pl_task_json(const struct pl_task *t);		/* gives */
 json_t *pl_run_json(const struct pl_job_run *run);	/* gives */
-/* Appends the next piece of the same as compact text, some ten KiB; *next is 0
- * at first.  False: that was the last one. */
-bool pl_run_text(struct pl_buf *b, const struct pl_job_run *run,
-    size_t *next);
 /* The exit status that a finished run leads to.  `wanted`: the state that
  * was asked for. */
 int pl_run_exit(const struct pl_job_run *run, enum pl_state wanted);

@@ -3,11 +3,6 @@
 
 #include "agent.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#define PIECE (32u << 10)
-
 static json_t *
 time_json(int64_t wall_ms)
 {
@@ -104,53 +99,17 @@ pl_run_state(const struct pl_job_run *run)
 	return failed > 0 ? PL_PARTIAL : least;
 }
 
-static json_t *
-run_head(const struct pl_job_run *run)
-{
-	json_t *j = pl_json_object();
-
-	pl_json_sets(j, "job", run->job.id);
-	pl_json_sets(j, "state", pl_state_name(pl_run_state(run)));
-	return j;
-}
-
 json_t *
 pl_run_json(const struct pl_job_run *run)
 {
-	json_t *j = run_head(run), *list = pl_json_array();
+	json_t *j = pl_json_object(), *list = pl_json_array();
 
+	pl_json_sets(j, "job", run->job.id);
+	pl_json_sets(j, "state", pl_state_name(pl_run_state(run)));
 	for (size_t i = 0; i < run->job.n; i++)
 		pl_json_append(list, pl_task_json(&run->tasks[i]));
 	pl_json_set(j, "challenges", list);
 	return j;
-}
-
-bool
-pl_run_text(struct pl_buf *b, const struct pl_job_run *run, size_t *next)
-{
-	json_t *j;
-	char *text;
-
-	if (*next == 0) {
-		j = run_head(run);
-		text = pl_json_text(j);
-		pl_buf_add(b, text, strlen(text) - 1);
-		pl_buf_adds(b, ",\"challenges\":[");
-		free(text);
-		pl_json_free(j);
-	}
-	for (; *next < run->job.n && b->len < PIECE; (*next)++) {
-		j = pl_task_json(&run->tasks[*next]);
-		text = pl_json_text(j);
-		pl_buf_adds(b, *next > 0 ? "," : "");
-		pl_buf_adds(b, text);
-		free(text);
-		pl_json_free(j);
-	}
-	if (*next < run->job.n)
-		return true;
-	pl_buf_adds(b, "]}");
-	return false;
 }
 
 static bool

@@ -223,22 +223,28 @@ print_task(const struct pl_task *t)
 		pl_cli_print("  error: %s\n", t->err.text);
 }
 
-/* A piece at a time: a report of ten thousand names is large. */
+/* As pl_run_json, but a challenge at a time: the tree of ten thousand of them
+ * takes more room than all the rest. */
 static void
-print_run(const struct pl_job_run *run)
+print_run_json(const struct pl_job_run *run)
 {
-	struct pl_buf b;
-	size_t next = 0;
-	bool more;
+	json_t *j = pl_json_object();
+	char *text;
 
-	pl_buf_init(&b, PL_LIM_REPORT);
-	do {
-		pl_buf_reset(&b);
-		more = pl_run_text(&b, run, &next);
-		pl_cli_print("%s", b.data);
-	} while (more);
-	pl_cli_print("\n");
-	pl_buf_clear(&b);
+	pl_json_sets(j, "job", run->job.id);
+	pl_json_sets(j, "state", pl_state_name(pl_run_state(run)));
+	text = pl_json_text(j);
+	pl_cli_print("%.*s,\"challenges\":[", (int)strlen(text) - 1, text);
+	free(text);
+	pl_json_free(j);
+	for (size_t i = 0; i < run->job.n; i++) {
+		j = pl_task_json(&run->tasks[i]);
+		text = pl_json_text(j);
+		pl_cli_print("%s%s", i > 0 ? "," : "", text);
+		free(text);
+		pl_json_free(j);
+	}
+	pl_cli_print("]}\n");
 }
 
 void
@@ -247,7 +253,7 @@ pl_session_report(struct pl_session *s, const struct pl_job_run *run)
 	size_t bad = 0;
 
 	if (s->cli->json) {
-		print_run(run);
+		print_run_json(run);
 		return;
 	}
 	for (size_t i = 0; i < run->job.n; i++) {
