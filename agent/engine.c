@@ -13,6 +13,7 @@
 #define MAX_HOPS 8
 #define RETRY_BASE_MS 250
 #define RETRY_CAP_MS 60000
+#define TOGETHER_MS 200
 #define FLUSH_MS 20
 #define CONFLICTS 20		/* tries that somebody else has spoilt */
 
@@ -679,6 +680,22 @@ pl_target_alias(struct pl_target *t, const char *alias)
 	pl_target_failed(t, &err);
 }
 
+/*
+ * From 0 to below `most`.  What fails together, as the targets of a call do,
+ * gets the same, so that it is tried again together.
+ */
+static int64_t
+jitter(struct pl_acct *a, int64_t most)
+{
+	int64_t now = pl_mono_ms();
+
+	if (now - a->rolled > TOGETHER_MS) {
+		a->rolled = now;
+		a->roll = pl_random_below(1u << 16);
+	}
+	return most * (int64_t)a->roll >> 16;
+}
+
 static int64_t
 retry_delay(struct pl_target *t, const struct pl_err *err)
 {
@@ -686,18 +703,18 @@ retry_delay(struct pl_target *t, const struct pl_err *err)
 	int64_t d;
 
 	if (err->code == PL_ECONFLICT && t->fails <= CONFLICTS)
-		return 20 + (int64_t)pl_random_below(30u * t->fails);
+		return 20 + jitter(a, 30 * (int64_t)t->fails);
 	/* The account knows when it may be tried again. */
 	if (err->code == PL_EAUTH)
 		return a->refused_until - pl_mono_ms();
 	if (err->retry_after > 0)
-		return err->retry_after + (int64_t)pl_random_below(250);
+		return err->retry_after + jitter(a, 250);
 	d = (int64_t)RETRY_BASE_MS << (t->fails < 9 ? t->fails - 1 : 8);
 	if (err->code == PL_ELIMIT)
 		d *= 4;
 	if (d > RETRY_CAP_MS)
 		d = RETRY_CAP_MS;
-	return d / 2 + (int64_t)pl_random_below((uint32_t)(d / 2) + 1);
+	return d / 2 + jitter(a, d / 2 + 1);
 }
 
 static bool

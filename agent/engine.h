@@ -31,6 +31,8 @@ struct pl_acct {
 	struct pl_err refused;		/* EAUTH: no more calls in this run ... */
 	int64_t refused_until;		/* ... or, patient, before this; mono ms */
 	unsigned refusals;		/* in a row */
+	unsigned roll;			/* the dice for retries, of 65536, ... */
+	int64_t rolled;			/* ... and when they fell, mono ms */
 	int64_t waiting;		/* mono ms since when a limit holds it, 0: not */
 	bool resident;			/* its worker is to live */
 	bool waking;

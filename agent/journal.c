@@ -289,19 +289,19 @@ insert(struct pl_journal *j, struct pl_row *r, struct pl_err *err)
 	    " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", err);
 	if (code != PL_OK)
 		return code;
-	pl_stmt_text(s, 1, r->job);
+	pl_stmt_lend(s, 1, r->job);
 	pl_stmt_int(s, 2, r->seq);
-	pl_stmt_text(s, 3, r->method);
-	pl_stmt_text(s, 4, r->domain);
-	pl_stmt_text(s, 5, r->account);
-	pl_stmt_text(s, 6, r->provider);
-	pl_stmt_text(s, 7, r->scope);
+	pl_stmt_lend(s, 3, r->method);
+	pl_stmt_lend(s, 4, r->domain);
+	pl_stmt_lend(s, 5, r->account);
+	pl_stmt_lend(s, 6, r->provider);
+	pl_stmt_lend(s, 7, r->scope);
 	pl_stmt_int(s, 8, r->kind);
-	pl_stmt_text(s, 9, r->name);
-	pl_stmt_text(s, 10, r->record);
-	pl_stmt_blob(s, 11, r->value, r->value_len);
+	pl_stmt_lend(s, 9, r->name);
+	pl_stmt_lend(s, 10, r->record);
+	pl_stmt_lend_blob(s, 11, r->value, r->value_len);
 	pl_stmt_int(s, 12, r->ttl);
-	pl_stmt_text(s, 13, r->handle);
+	pl_stmt_lend(s, 13, r->handle);
 	pl_stmt_int(s, 14, (r->apex ? FLAG_APEX : 0) |
 	    (r->standing ? FLAG_STANDING : 0));
 	pl_stmt_int(s, 15, r->was);
@@ -330,7 +330,7 @@ update(struct pl_journal *j, const struct pl_row *r, struct pl_err *err)
 		return code;
 	pl_stmt_int(s, 1, r->state);
 	pl_stmt_int(s, 2, r->was);
-	pl_stmt_text(s, 3, r->handle);
+	pl_stmt_lend(s, 3, r->handle);
 	pl_stmt_int(s, 4, r->published);
 	pl_stmt_int(s, 5, r->visible);
 	pl_stmt_int(s, 6, r->due);
@@ -377,10 +377,10 @@ look_around(struct pl_journal *j, const struct pl_row *r,
 	    " AND value = ? AND account = ? AND id <> ?", err);
 	if (code != PL_OK)
 		return code;
-	pl_stmt_text(s, 1, r->name);
+	pl_stmt_lend(s, 1, r->name);
 	pl_stmt_int(s, 2, r->kind);
-	pl_stmt_blob(s, 3, r->value, r->value_len);
-	pl_stmt_text(s, 4, r->account);
+	pl_stmt_lend_blob(s, 3, r->value, r->value_len);
+	pl_stmt_lend(s, 4, r->account);
 	pl_stmt_int(s, 5, r->id);
 	while ((code = pl_stmt_step(s, &row, err)) == PL_OK && row) {
 		int64_t state = pl_col_int(s, 0), was = pl_col_int(s, 1);
@@ -411,10 +411,10 @@ forget_left(struct pl_journal *j, const struct pl_row *r, struct pl_err *err)
 	    " AND account = ? AND id <> ? AND state = ?", err);
 	if (code != PL_OK)
 		return code;
-	pl_stmt_text(s, 1, r->name);
+	pl_stmt_lend(s, 1, r->name);
 	pl_stmt_int(s, 2, r->kind);
-	pl_stmt_blob(s, 3, r->value, r->value_len);
-	pl_stmt_text(s, 4, r->account);
+	pl_stmt_lend_blob(s, 3, r->value, r->value_len);
+	pl_stmt_lend(s, 4, r->account);
 	pl_stmt_int(s, 5, r->id);
 	pl_stmt_int(s, 6, PL_ROW_LEFT);
 	return pl_stmt_run(s, err);
@@ -463,11 +463,11 @@ share_dirs(struct pl_journal *j, struct pl_row *r, struct pl_err *err)
 	    " AND (substr(name, 1, ?4) = substr(?5, 1, ?4) OR ?6 > 0)", err);
 	if (code != PL_OK)
 		return code;
-	pl_stmt_text(s, 1, r->account);
+	pl_stmt_lend(s, 1, r->account);
 	pl_stmt_int(s, 2, r->kind);
 	pl_stmt_int(s, 3, PL_ROW_LEFT);
 	pl_stmt_int(s, 4, slash - r->name + 1);
-	pl_stmt_text(s, 5, r->name);
+	pl_stmt_lend(s, 5, r->name);
 	pl_stmt_int(s, 6, dirs);
 	while ((code = pl_stmt_step(s, &row, err)) == PL_OK && row)
 		most = pl_col_int(s, 0);
@@ -675,14 +675,14 @@ pl_journal_rows(struct pl_journal *j, const struct pl_row_query *q,
 	    q->job != NULL ? of_job : by_job, err);
 	if (code != PL_OK)
 		return code;
-	pl_stmt_text(s, 1, q->account);
+	pl_stmt_lend(s, 1, q->account);
 	pl_stmt_int(s, 2, q->left);
 	if (q->record != NULL) {
-		pl_stmt_text(s, 3, q->record);
+		pl_stmt_lend(s, 3, q->record);
 		pl_stmt_int(s, 4, q->kind);
-		pl_stmt_blob(s, 5, q->value, q->value_len);
+		pl_stmt_lend_blob(s, 5, q->value, q->value_len);
 	} else {
-		pl_stmt_text(s, 3, q->job);
+		pl_stmt_lend(s, 3, q->job);
 		pl_stmt_int(s, 4, q->before);
 	}
 	while ((code = pl_stmt_step(s, &row, err)) == PL_OK && row) {
@@ -710,7 +710,7 @@ pl_journal_note_get(struct pl_journal *j, const char *account,
 	    " stamp, paused FROM account WHERE name = ?", err);
 	if (code != PL_OK)
 		return code;
-	pl_stmt_text(s, 1, account);
+	pl_stmt_lend(s, 1, account);
 	code = pl_stmt_step(s, &row, err);
 	if (code != PL_OK || !row)
 		return code;
@@ -734,7 +734,7 @@ pl_journal_note_put(struct pl_journal *j, const char *account,
 	    " VALUES (?, ?, ? / 1000.0, ?, ?)", err);
 	if (code != PL_OK)
 		return code;
-	pl_stmt_text(s, 1, account);
+	pl_stmt_lend(s, 1, account);
 	pl_stmt_int(s, 2, n->seen_ms);
 	pl_stmt_int(s, 3, (int64_t)(n->tokens * 1000));
 	pl_stmt_int(s, 4, n->stamp);

@@ -636,7 +636,7 @@ pl_cli_jobs(const struct pl_cli *cli, struct pl_job **jobs, size_t *n)
 	if (code == PL_OK)
 		code = pl_jobs_read(jobs, n, text.data, text.len,
 		    strcmp(cli->jobs, "-") == 0 ? "standard input" : cli->jobs,
-		    &err);
+		    cli->notify, &err);
 	pl_buf_clear(&text);
 	for (size_t i = 0; code == PL_OK && i < *n; i++) {
 		if ((*jobs)[i].notify != NULL && !cli->notify)

@@ -323,7 +323,7 @@ take_file(struct pl_spool *s, const char *name, ino_t *ino,
 	    read_job_file(s, &f, &text, &err);
 	if (code == PL_OK)
 		code = pl_jobs_read(&jobs, &n, text.data, text.len, name,
-		    &err);
+		    true, &err);
 	pl_buf_clear(&text);
 	if (code == PL_OK) {
 		name_jobs(&f, jobs, n);

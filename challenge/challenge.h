@@ -91,7 +91,7 @@ struct pl_job {
 	enum pl_hold hold;
 	int64_t hold_seconds;
 	char *notify;		/* the program of the configuration that gets its reports, or NULL */
-	char *doc;		/* the JSON it was made from, compact */
+	char *doc;		/* the JSON it was made from, compact, or NULL */
 	char *ca;		/* whom CAA must allow, as in struct pl_caa_ask; NULL: as the settings say */
 	struct pl_challenge *challenges;
 	size_t n;
@@ -115,10 +115,10 @@ void pl_job_clear(struct pl_job *j);
  * lines skipped), or a JSON array of jobs.  Errors begin "what: line N: " with
  * the line where the job begins, or where its faulty challenge does.  A job
  * id twice, an empty text, an empty array and more than PL_LIM_JOB octets
- * are errors.
+ * are errors.  `docs`: each keeps its JSON.
  */
 enum pl_code pl_jobs_read(struct pl_job **jobs, size_t *n, const char *text,
-    size_t len, const char *what, struct pl_err *err);
+    size_t len, const char *what, bool docs, struct pl_err *err);
 
 /* ---- the record rules (DESIGN.md section 2) ---------------------------- */
 

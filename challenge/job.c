@@ -313,7 +313,7 @@ job_challenges(struct pl_job *j, const json_t *doc, size_t *bad,
 
 /* *bad is the index of the challenge that is wrong, or JOB_NO_INDEX. */
 static enum pl_code
-job_make(struct pl_job *j, const json_t *doc, size_t *bad,
+job_make(struct pl_job *j, const json_t *doc, bool keep, size_t *bad,
     struct pl_err *err)
 {
 	enum pl_code code;
@@ -331,7 +331,7 @@ job_make(struct pl_job *j, const json_t *doc, size_t *bad,
 		code = job_hold(j, doc, err);
 	if (code == PL_OK)
 		code = job_notify(j, doc, err);
-	if (code == PL_OK)
+	if (code == PL_OK && keep)
 		j->doc = pl_json_text(doc);
 	if (code == PL_OK)
 		code = job_challenges(j, doc, bad, err);
@@ -346,7 +346,7 @@ pl_job_make(struct pl_job *j, const json_t *doc, struct pl_err *err)
 	struct pl_err own;
 	size_t bad;
 
-	return job_make(j, doc, &bad, err != NULL ? err : &own);
+	return job_make(j, doc, true, &bad, err != NULL ? err : &own);
 }
 
 void
@@ -461,6 +461,7 @@ walk_challenge(struct walk *w, size_t i)
 
 struct reading {
 	const char *what;
+	bool docs;		/* keep the JSON of each job */
 	struct pl_job *jobs;
 	unsigned *lines;	/* where each job begins */
 	size_t n, room;
@@ -480,7 +481,7 @@ reading_job(struct reading *r, const json_t *doc, struct walk at)
 		r->lines = pl_grow(r->lines, r->room, sizeof(*r->lines));
 	}
 	r->lines[r->n] = at.line;
-	code = job_make(&r->jobs[r->n], doc, &bad, r->err);
+	code = job_make(&r->jobs[r->n], doc, r->docs, &bad, r->err);
 	if (code == PL_OK) {
 		r->n++;
 		return PL_OK;
@@ -615,10 +616,11 @@ reading_text(struct reading *r, const char *text, size_t len)
 
 enum pl_code
 pl_jobs_read(struct pl_job **jobs, size_t *n, const char *text, size_t len,
-    const char *what, struct pl_err *err)
+    const char *what, bool docs, struct pl_err *err)
 {
 	struct pl_err own;
-	struct reading r = { .what = what, .err = err != NULL ? err : &own };
+	struct reading r = { .what = what, .docs = docs,
+		.err = err != NULL ? err : &own };
 	enum pl_code code;
 
 	*jobs = NULL;

@@ -129,7 +129,7 @@ struct pl_call {
 #define PL_P_SOURCE	0x20	/* handles tell from the first on what the value was
 				 * made of: a TXT record's key authorization where
 				 * it is known, a file's domain */
-#define PL_P_SWIFT	0x80	/* a call costs little: the engine makes many small ones,
+#define PL_P_SWIFT	0x100	/* a call costs little: the engine makes many small ones,
 				 * several scopes in a frame; has no rate */
 /*
  * What it publishes is there only as long as its worker lives: the worker

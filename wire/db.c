@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #define DB_BUSY_MS 10000
+#define DB_LOG_KEPT (256 << 10)	/* octets */
 
 struct pl_stmt {
 	struct pl_stmt *next;
@@ -153,6 +155,24 @@ db_folder(const char *path)
 }
 
 /*
+ * Did somebody take a database away and leave its log?  SQLite would find the
+ * log's pages in a new database that is not empty; from an empty one it
+ * removes the log by itself.
+ */
+static bool
+db_has_log(const char *path)
+{
+	struct pl_buf log;
+	bool has;
+
+	pl_buf_init(&log, PL_LIM_LINE);
+	pl_buf_addf(&log, "%s-wal", path);
+	has = access(log.data, F_OK) == 0;
+	pl_buf_clear(&log);
+	return has;
+}
+
+/*
  * Makes a database that is not there yet appear whole, in WAL mode: two
  * syncs here and two with the first commit, in place of the seven that
  * SQLite takes for the change of mode and a schema.  Says nothing when it
@@ -167,7 +187,7 @@ db_create(const char *path, int version, const char *const *steps)
 	sqlite3_int64 size = 0;
 	int dir = -1, fd = -1;
 
-	if (access(path, F_OK) == 0 || errno != ENOENT)
+	if (access(path, F_OK) == 0 || errno != ENOENT || db_has_log(path))
 		return;
 	folder = db_folder(path);
 	dir = folder == NULL ? -1 :
@@ -424,6 +444,26 @@ pl_db_open_steps(struct pl_db **out, const char *path,
 	return db_open(out, path, 1, (int)n, steps, err);
 }
 
+/*
+ * A log that is short stays for the next command, which reads it again:
+ * to move it into the database and to begin a new one takes four syncs, twice
+ * what a record's two commits need.
+ */
+static void
+db_keep_log(struct pl_db *db)
+{
+	struct pl_buf log;
+	struct stat st;
+
+	pl_buf_init(&log, PL_LIM_LINE);
+	pl_buf_addf(&log, "%s-wal", db->path);
+	if (stat(log.data, &st) == 0 && st.st_size > 0 &&
+	    st.st_size <= DB_LOG_KEPT)
+		(void)sqlite3_db_config(db->db,
+		    SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+	pl_buf_clear(&log);
+}
+
 void
 pl_db_close(struct pl_db *db)
 {
@@ -436,6 +476,8 @@ pl_db_close(struct pl_db *db)
 		sqlite3_finalize(s->st);
 		free(s);
 	}
+	if (db->db != NULL)
+		db_keep_log(db);
 	sqlite3_close(db->db);
 	free(db->path);
 	free(db);
@@ -541,6 +583,22 @@ pl_stmt_blob(struct pl_stmt *s, int i, const void *p, size_t n)
 	else
 		stmt_bound(s, sqlite3_bind_blob64(s->st, i, p, n,
 		    SQLITE_TRANSIENT));
+}
+
+void
+pl_stmt_lend(struct pl_stmt *s, int i, const char *v)
+{
+	stmt_bound(s, sqlite3_bind_text(s->st, i, v, -1, SQLITE_STATIC));
+}
+
+void
+pl_stmt_lend_blob(struct pl_stmt *s, int i, const void *p, size_t n)
+{
+	if (p != NULL && n == 0)
+		stmt_bound(s, sqlite3_bind_zeroblob(s->st, i, 0));
+	else
+		stmt_bound(s, sqlite3_bind_blob64(s->st, i, p, n,
+		    SQLITE_STATIC));
 }
 
 void

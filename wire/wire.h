@@ -214,6 +214,9 @@ enum pl_code pl_db_prepare(struct pl_stmt **out, struct pl_db *db,
 void pl_stmt_int(struct pl_stmt *s, int i, int64_t v);
 void pl_stmt_text(struct pl_stmt *s, int i, const char *v);	/* NULL binds NULL; copied */
 void pl_stmt_blob(struct pl_stmt *s, int i, const void *p, size_t n);
+/* Not copied: they live until the statement has been stepped through. */
+void pl_stmt_lend(struct pl_stmt *s, int i, const char *v);
+void pl_stmt_lend_blob(struct pl_stmt *s, int i, const void *p, size_t n);
 void pl_stmt_null(struct pl_stmt *s, int i);
 /* One step; *row tells that columns can be read.  At the end the statement
  * is reset by itself. */

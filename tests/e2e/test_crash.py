@@ -107,6 +107,24 @@ def test_on_knotd(knot_bed, soak):
     assert hits >= 2
 
 
+@pytest.mark.big
+@pytest.mark.parametrize("word", ["present", "cleanup"])
+def test_slices(bed, soak, word):
+    """The journal is ahead of the worker, and behind it, but never late."""
+    job = bed.placard.job_file(lab.job(*(
+        lab.dns01(f"h{i}.{bed.zone}", str(i)) for i in range(4500))))
+    args = ["present", "--jobs", job, "--no-wait"]
+
+    def setup():
+        if word == "cleanup":
+            bed.placard.ok(*args)
+    hits = disturb(bed, setup, args if word == "present" else
+                   ["cleanup", "--jobs", job],
+                   ["fdatasync"] + (["sendmsg"] if soak else []), "kill",
+                   soak)
+    assert hits >= 3
+
+
 def test_a_killed_command_is_recovered_by_any_other(bed):
     """The next command that comes by must work on the torn journal."""
     job = scene(bed)

@@ -74,7 +74,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	size_t i, njobs;
 
 	pl_err_clear(&err);
-	if (pl_jobs_read(&jobs, &njobs, (const char *)p, n, "F", &err) !=
+	if (pl_jobs_read(&jobs, &njobs, (const char *)p, n, "F", true, &err) !=
 	    PL_OK) {
 		need(jobs == NULL && njobs == 0);
 		check_error(&err);

@@ -127,7 +127,7 @@ apply(struct fake *f, struct pl_cursor *c)
 	pl_get_u32(c);
 	pl_get_str(c);
 	n = pl_get_u32(c);
-	if (is(f, "die-before") && first_time(f))
+	if (is(f, "die-always") || (is(f, "die-before") && first_time(f)))
 		_exit(1);
 	for (uint32_t i = 0; i < n; i++) {
 		pl_change_get(c, &ch);

@@ -169,6 +169,22 @@ test_dies(void **state)
 	recovers("die-after");
 }
 
+/* What has failed together is tried again together, not one by one. */
+static void
+test_dies_always(void **state)
+{
+	struct bed b;
+	struct pl_job_run *run;
+
+	(void)state;
+	open_bed(&b, "die-always");
+	run = present(&b, 400);
+	assert_int_equal(pl_run_exit(run, PL_PUBLISHED), 6);
+	assert_in_range(pl_pool_restarts(pl_engine_pool(b.engine)), 4, 12);
+	assert_int_equal(rows(&b), 0);
+	close_bed(&b);
+}
+
 static void
 test_hangs(void **state)
 {
@@ -364,6 +380,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_dies),
+		cmocka_unit_test(test_dies_always),
 		cmocka_unit_test(test_hangs),
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_flaky),

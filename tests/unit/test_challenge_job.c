@@ -20,7 +20,7 @@ jobs_of(const char *text, size_t wanted)
 	struct pl_err err;
 	size_t n;
 
-	if (pl_jobs_read(&jobs, &n, text, strlen(text), "F", &err) != PL_OK)
+	if (pl_jobs_read(&jobs, &n, text, strlen(text), "F", true, &err) != PL_OK)
 		fail_msg("%s", err.text);
 	assert_int_equal(n, wanted);
 	return jobs;

@@ -191,7 +191,7 @@ check(size_t row, const char *text, size_t n, const char *starts,
 
 	/* Without a NUL behind it, so that reading too far shows. */
 	copy = pl_memdup(text, n);
-	code = pl_jobs_read(&jobs, &got, copy != NULL ? copy : "", n, "F",
+	code = pl_jobs_read(&jobs, &got, copy != NULL ? copy : "", n, "F", true,
 	    &err);
 	if (code != PL_EINVAL)
 		fail_msg("row %zu was taken", row);
@@ -203,7 +203,7 @@ check(size_t row, const char *text, size_t n, const char *starts,
 		fail_msg("row %zu: \"%s\" is not \"F: line %s ... %s\"", row,
 		    err.text, starts, wanted);
 	assert_int_equal(pl_jobs_read(&jobs, &got, copy != NULL ? copy : "",
-	    n, "F", NULL), PL_EINVAL);
+	    n, "F", true, NULL), PL_EINVAL);
 	free(copy);
 }
 
@@ -231,7 +231,7 @@ test_too_long(void **state)
 	(void)state;
 	text = pl_alloc(PL_LIM_JOB + 1);
 	memset(text, ' ', PL_LIM_JOB + 1);
-	assert_int_equal(pl_jobs_read(&jobs, &n, text, PL_LIM_JOB + 1, "F",
+	assert_int_equal(pl_jobs_read(&jobs, &n, text, PL_LIM_JOB + 1, "F", true,
 	    &err), PL_EINVAL);
 	assert_string_equal(err.text, "F: more than 16777216 octets");
 	free(text);
@@ -276,7 +276,7 @@ test_mutations(void **state)
 		for (k = 0; k < sizeof(octets); k++) {
 			copy[i] = octets[k];
 			pl_jobs_read(&jobs, &n, copy,
-			    k > 0 ? sizeof(text) - 1 : i, "F", NULL);
+			    k > 0 ? sizeof(text) - 1 : i, "F", true, NULL);
 			while (n > 0)
 				pl_job_clear(&jobs[--n]);
 			free(jobs);

@@ -64,7 +64,7 @@ spoiled(void **state)
 	(void)state;
 	pl_buf_init(&der, PL_LIM_FILE);
 	pl_buf_init(&text, PL_LIM_FILE);
-	assert_int_equal(pl_base64_decode(&der, LEAF + 28,
+	assert_int_equal(pl_base64_decode(&der, &LEAF[28],
 	    strlen(LEAF) - 28 - 26, &err), PL_OK);
 	for (size_t i = 0; i < der.len; i++) {
 		der.data[i] ^= 0x55;

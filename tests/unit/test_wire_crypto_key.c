@@ -36,7 +36,7 @@ made(const struct pl_key *k, const struct pl_csr_spec *spec)
 {
 	struct pl_err err;
 	struct pl_buf pem;
-	struct pl_csr *c;
+	struct pl_csr *c = NULL;
 
 	pl_buf_init(&pem, PL_CSR_MAX);
 	if (pl_csr_make(&pem, k, spec, &err) != PL_OK ||

@@ -126,9 +126,50 @@ test_fresh(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	pl_db_close(db);
-	/* The last one out leaves one file, and no other is lying about. */
-	assert_int_equal(files(b), 1);
 	pl_db_close(NULL);
+}
+
+/* A short log is left for the next one; a long one goes with the last. */
+static void
+test_log_kept(void **state)
+{
+	struct bed *b = *state;
+	struct pl_db *db = opened(b);
+
+	assert_int_equal(pl_db_exec(db, "INSERT INTO t(name) VALUES('x')",
+	    &b->err), PL_OK);
+	pl_db_close(db);
+	assert_int_equal(files(b), 3);
+	db = opened(b);
+	assert_int_equal(one(b, db, "SELECT count(*) FROM t"), 1);
+	assert_int_equal(pl_db_exec(db, "INSERT INTO t(name)"
+	    " VALUES(hex(zeroblob(200000)))", &b->err), PL_OK);
+	pl_db_close(db);
+	assert_int_equal(files(b), 1);
+	db = opened(b);
+	assert_int_equal(one(b, db, "SELECT count(*) FROM t"), 2);
+	pl_db_close(db);
+	assert_int_equal(files(b), 1);
+}
+
+/* Who takes the database away and leaves its log gets a new one. */
+static void
+test_log_orphaned(void **state)
+{
+	struct bed *b = *state;
+	struct pl_db *db = opened(b);
+
+	assert_int_equal(pl_db_exec(db, "INSERT INTO t(name) VALUES('x')",
+	    &b->err), PL_OK);
+	pl_db_close(db);
+	assert_int_equal(files(b), 3);
+	assert_int_equal(unlink(b->path), 0);
+	db = opened(b);
+	assert_int_equal(one(b, db, "SELECT count(*) FROM t"), 0);
+	assert_int_equal(pl_db_exec(db, "INSERT INTO t(name) VALUES('y')",
+	    &b->err), PL_OK);
+	assert_int_equal(one(b, db, "SELECT count(*) FROM t"), 1);
+	pl_db_close(db);
 }
 
 static void
@@ -243,7 +284,9 @@ test_statement_is_kept(void **state)
 	assert_int_equal(pl_col_int(s, 0), 2);
 	/* Open statements do not keep the database from closing. */
 	pl_db_close(db);
-	assert_int_equal(files(b), 1);
+	db = opened(b);
+	assert_int_equal(one(b, db, "SELECT count(*) FROM t"), 3);
+	pl_db_close(db);
 }
 
 static void
@@ -413,6 +456,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_fresh),
+		T(test_log_kept),
+		T(test_log_orphaned),
 		T(test_again),
 		T(test_empty_file),
 		T(test_values),

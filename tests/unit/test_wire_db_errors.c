@@ -145,8 +145,8 @@ test_damaged_page(void **state)
 	FILE *f;
 	bool row;
 
-	assert_int_equal(pl_db_exec(db, "INSERT INTO t(name) VALUES('x')",
-	    &b->err), PL_OK);
+	assert_int_equal(pl_db_exec(db, "INSERT INTO t(name) VALUES('x');"
+	    "PRAGMA wal_checkpoint(TRUNCATE)", &b->err), PL_OK);
 	pl_db_close(db);
 	memset(junk, 0xee, sizeof(junk));
 	f = fopen(b->path, "r+");
