@@ -459,6 +459,12 @@ begin(struct service *s)
 	sigset_t set;
 
 	code = pl_client_open(&s->c, s->config, &err);
+	if (code != PL_OK && s->config->unreadable) {
+		pl_prefix(&err, "the configuration is not for this user to "
+		    "read");
+		err.code = code == PL_ENET ? PL_EINVAL : code;
+		return pl_cli_fail(s->cli, &err);
+	}
 	if (code == PL_ENET) {
 		pl_logf(&s->cli->log, PL_LOG_INFO, "hook", "placardd=no "
 		    "error=\"%s\"", err.text);
