@@ -95,6 +95,7 @@ def blind(bed, daemon):
 
 # -- each tool
 
+@pytest.mark.quick
 def test_certbot(bed, visitor):
     bed.seed("a stranger's")
     said = {}
@@ -335,6 +336,7 @@ def waiting(bed, visitor, *options):
     return proc
 
 
+@pytest.mark.quick
 def test_terminated_hook_takes_it_back(bed, visitor):
     proc = waiting(bed, visitor)
     proc.send_signal(signal.SIGTERM)
