@@ -99,6 +99,13 @@ def fetched(world):
         return text.read().count("GET /.well-known/acme-challenge/")
 
 
+def test_every_section_is_known():
+    """A tool that the manual has gets a test of its lines here."""
+    with open(MANUAL, encoding="ascii") as text:
+        sections = re.findall(r"^\.Ss (.+)$", text.read(), re.M)
+    assert tuple(sections) == lab_acme.TOOLS
+
+
 def test_certbot(either):
     need("certbot")
     before = fetched(either)
