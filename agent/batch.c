@@ -194,6 +194,8 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 	const char *scope;
 	bool bad;
 
+	for (size_t i = 0; i < b->n; i++)
+		b->t[i]->asked = false;
 	if (f == NULL) {
 		count_call(b, PL_NELEM(op_names) - 1, err->code);
 		all_failed(b, b->t, b->n, err);
@@ -311,6 +313,7 @@ ask_scopes(struct pl_acct *a, struct pl_worker *w)
 	pl_put_u32(&body, (uint32_t)b->n);
 	for (size_t i = 0; i < b->n; i++) {
 		b->t[i]->phase = PL_T_SCOPE;
+		b->t[i]->asked = true;
 		pl_put_str(&body, b->t[i]->name);
 	}
 	b->started = pl_mono_us();

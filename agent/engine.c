@@ -578,6 +578,11 @@ pl_target_ready(struct pl_target *t)
 	t->phase = PL_T_READY;
 	if (t->probing)
 		return;
+	/* A question of scope was under way when the run was stopped. */
+	if (t->task->run->cancelled && !t->removing) {
+		pl_target_stopped(t);
+		return;
+	}
 	if (!pl_resident_lasts(t, &err)) {
 		pl_target_failed(t, &err);
 		return;

@@ -80,6 +80,7 @@ void pl_target_scope(struct pl_target *t);	/* ask its account for the scope */
 void pl_target_alias(struct pl_target *t, const char *alias);
 /* A call failed for it: again later, or for good. */
 void pl_target_failed(struct pl_target *t, const struct pl_err *err);
+void pl_target_stopped(struct pl_target *t);	/* its run was cancelled */
 void pl_target_remove(struct pl_target *t);	/* what it has, or may have, in the world */
 bool pl_target_in_world(const struct pl_target *t);
 struct pl_group *pl_group_of(struct pl_acct *a, const char *scope);
