@@ -607,6 +607,7 @@ struct pl_target {
 	struct pl_row row;
 	enum pl_phase phase;
 	bool probing;			/* no route: is it this account's? */
+	bool asked;			/* SCOPE: a worker has the question */
 	bool maybe;			/* an add was sent whose answer was lost */
 	unsigned attempts;		/* calls that carried it */
 	unsigned fails;			/* failures in a row */
@@ -649,6 +650,7 @@ struct pl_job_run {
 	size_t open;			/* tasks that still work */
 	bool removing;
 	bool cancelled;
+	bool late;			/* cancelled by its deadline */
 	struct pl_engine *user;
 	size_t place;			/* among the engine's runs */
 	void *tag;			/* the caller's own */

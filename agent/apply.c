@@ -539,13 +539,18 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 static bool
 is_kept(const struct pl_batch *b, const struct pl_row *r)
 {
+	bool before = false;
+
 	if (strcmp(r->scope, b->sent[0]->scope) != 0 ||
 	    r->state == PL_ROW_REMOVING)
 		return false;
 	for (size_t i = 0; i < b->nsent; i++) {
-		if (b->sent[i]->row.id <= r->id)
+		if (b->sent[i]->row.id == r->id)
 			return false;
+		before = before || r->id < b->sent[i]->row.id;
 	}
+	if (!before)
+		return false;
 	/* What a command that has died has left is not kept for ever. */
 	return pl_journal_alive(b->e->o.journal, r->owner) ||
 	    r->created > pl_wall_ms() - KEPT_MS;

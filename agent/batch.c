@@ -162,26 +162,6 @@ pl_batch_count(const struct pl_batch *b, size_t op, enum pl_code code)
 	    op_names[op], code, pl_mono_us() - b->started);
 }
 
-/* Its job was stopped while a call was under way that has changed nothing. */
-bool
-pl_target_stopped(struct pl_target *t)
-{
-	const struct pl_job_run *run = t->task->run;
-	struct pl_err err;
-
-	if (!run->cancelled || t->removing)
-		return false;
-	t->probing = false;
-	if (pl_mono_ms() < run->deadline)
-		pl_fail(&err, PL_ECANCEL, "%s: cancelled", t->task->ch->shown);
-	else
-		pl_fail(&err, PL_ENET, "%s: account %s did not answer before "
-		    "the deadline", t->task->ch->shown,
-		    t->account->settings.account);
-	pl_target_failed(t, &err);
-	return true;
-}
-
 static void
 scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 {
@@ -191,6 +171,8 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 	const char *scope;
 	bool bad;
 
+	for (size_t i = 0; i < b->nsent; i++)
+		b->sent[i]->asked = false;
 	if (f == NULL) {
 		pl_batch_count(b, PL_NELEM(op_names) - 1, err->code);
 		all_failed(b, b->sent, b->nsent, err);
@@ -319,6 +301,7 @@ ask_scopes(struct pl_acct *a, struct pl_worker *w)
 	pl_put_u32(&body, (uint32_t)ms);
 	pl_put_u32(&body, (uint32_t)b->nsent);
 	for (size_t i = 0; i < b->nsent; i++) {
+		b->sent[i]->asked = true;
 		pl_put_str(&body, b->sent[i]->name);
 	}
 	b->started = pl_mono_us();

@@ -598,6 +598,8 @@ pl_target_ready(struct pl_target *t)
 	t->phase = PL_T_READY;
 	if (t->probing)
 		return;
+	if (pl_target_stopped(t))
+		return;
 	if (!pl_resident_lasts(t, &err)) {
 		pl_target_failed(t, &err);
 		return;

@@ -82,6 +82,9 @@ void pl_target_scope(struct pl_target *t);	/* ask its account for the scope */
 void pl_target_alias(struct pl_target *t, const char *alias);
 /* A call failed for it: again later, or for good. */
 void pl_target_failed(struct pl_target *t, const struct pl_err *err);
+/* Was its run stopped while a call was under way that has changed nothing?
+ * Then it fails. */
+bool pl_target_stopped(struct pl_target *t);
 void pl_target_remove(struct pl_target *t);	/* what it has, or may have, in the world */
 bool pl_target_in_world(const struct pl_target *t);
 struct pl_group *pl_group_of(struct pl_acct *a, const char *scope);
@@ -136,9 +139,6 @@ int64_t pl_batch_ms(const struct pl_batch *b, struct pl_target *const *t,
 void pl_batch_count(const struct pl_batch *b, size_t op, enum pl_code code);
 void pl_batch_end(struct pl_batch *b, bool worker_lives);
 void pl_acct_trouble(struct pl_acct *a, const struct pl_err *err);
-/* Its job was stopped while a call was under way that has changed nothing:
- * then it fails. */
-bool pl_target_stopped(struct pl_target *t);
 /* Lends a worker of the account; false: err says why, or all are busy. */
 bool pl_acct_worker(struct pl_acct *a, struct pl_worker **w,
     struct pl_err *err);

@@ -26,6 +26,8 @@
 #define HOLD_S 86400		/* what nobody comes to release */
 #define MOST_ERRORS 20
 #define LOOK_MS 20		/* between looks whether it is published */
+#define AGAIN_MS 200		/* between tries to find a service that restarts */
+#define AWAY_MS 30000		/* how long it may be away */
 
 struct service {
 	struct pl_cli *cli;
@@ -35,6 +37,7 @@ struct service {
 	char *group;			/* TOOL-GROUP- */
 	char *id;
 	int64_t timeout;		/* ms */
+	int64_t ends;			/* the jobs' deadline, wall ms */
 	int64_t deadline;		/* mono ms */
 	int sigfd;
 	size_t errors;
@@ -113,7 +116,7 @@ job_doc(const struct service *s)
 	json_t *j = pl_json_object(), *list = pl_json_array();
 	char text[PL_TIME_TEXT];
 
-	pl_time_format(text, pl_wall_ms() + s->timeout);
+	pl_time_format(text, s->ends);
 	pl_json_sets(j, "job", s->id);
 	pl_json_sets(j, "deadline", text);
 	pl_json_seti(j, "hold", HOLD_S);
@@ -204,6 +207,36 @@ release(struct service *s, const char *id, bool *gone, json_t **report,
 
 /* ---- add ------------------------------------------------------------------------ */
 
+static void
+pause_ms(int64_t ms)
+{
+	const struct timespec gap = { .tv_nsec = (long)ms * 1000000L };
+
+	nanosleep(&gap, NULL);
+}
+
+/* Whether one that went away has taken the job or not: it may be told again. */
+static enum pl_code
+tell(struct service *s, json_t **report, struct pl_err *err)
+{
+	int64_t away = pl_mono_ms() + AWAY_MS;
+	enum pl_code code;
+
+	code = pl_client_submit(s->c, s->id, job_doc(s), report, err);
+	while (code == PL_ENET && pl_mono_ms() < away) {
+		pause_ms(AGAIN_MS);
+		pl_client_close(s->c);
+		code = pl_client_open(&s->c, s->config, err);
+		if (code != PL_OK)
+			continue;
+		pl_client_wake(s->c, s->sigfd);
+		code = pl_client_submit(s->c, s->id, job_doc(s), report, err);
+	}
+	if (code == PL_OK)
+		pl_err_clear(err);
+	return code;
+}
+
 static enum pl_code
 submit(struct service *s, json_t **report, struct pl_err *err)
 {
@@ -211,7 +244,7 @@ submit(struct service *s, json_t **report, struct pl_err *err)
 	struct pl_err why;
 	bool gone;
 
-	code = pl_client_submit(s->c, s->id, job_doc(s), report, err);
+	code = tell(s, report, err);
 	if (code != PL_EINVAL || ask(s, "show", s->id, "report", report,
 	    &why) != PL_OK)
 		return code;
@@ -220,8 +253,7 @@ submit(struct service *s, json_t **report, struct pl_err *err)
 	code = release(s, s->id, &gone, report, err);
 	pl_json_free(*report);
 	*report = NULL;
-	return code != PL_OK ? code :
-	    pl_client_submit(s->c, s->id, job_doc(s), report, err);
+	return code != PL_OK ? code : tell(s, report, err);
 }
 
 static int
@@ -245,12 +277,11 @@ take_back(struct service *s, int64_t ms)
 static enum pl_code
 wait_published(struct service *s, json_t **report, struct pl_err *err)
 {
-	const struct timespec gap = { .tv_nsec = LOOK_MS * 1000000L };
 	enum pl_code code = PL_OK;
 
 	while (code == PL_OK && pl_mono_ms() < s->deadline &&
 	    strcmp(text_of(*report, "state"), "queued") == 0) {
-		nanosleep(&gap, NULL);
+		pause_ms(LOOK_MS);
 		pl_json_free(*report);
 		code = ask(s, "show", s->id, "report", report, err);
 	}
@@ -342,6 +373,7 @@ add_wait(struct service *s, json_t **report, struct pl_err *err)
 	}
 	if (code != PL_OK)
 		return pl_cli_fail(s->cli, err);
+	pl_err_clear(err);
 	status = published ? published_exit(*report) :
 	    pl_report_exit(*report, false);
 	say(s, *report);
@@ -360,16 +392,16 @@ service_add(struct service *s)
 		pl_cli_print("%s\n", s->h->said);
 	pl_cli_flush(0);
 	if (submit(s, &report, &err) != PL_OK)
-		return pl_cli_fail(s->cli, &err);
+		status = pl_cli_fail(s->cli, &err);
 	/* The last call of the run waits for what the others have begun. */
-	if (s->h->wait)
+	else if (s->h->wait)
 		status = add_wait(s, &report, &err);
 	pl_json_free(report);
 	if (err.code == PL_ECANCEL) {
 		fprintf(stderr, "placard: what was published is taken "
 		    "back\n");
 		take_back(s, STOPPED_MS);
-	} else if (status != 0 && !s->h->keep)
+	} else if (status != 0 && err.code == PL_OK && !s->h->keep)
 		take_back(s, s->timeout);
 	return status;
 }
@@ -459,6 +491,12 @@ begin(struct service *s)
 	sigset_t set;
 
 	code = pl_client_open(&s->c, s->config, &err);
+	if (code != PL_OK && s->config->unreadable) {
+		pl_prefix(&err, "the configuration is not for this user to "
+		    "read");
+		err.code = code == PL_ENET ? PL_EINVAL : code;
+		return pl_cli_fail(s->cli, &err);
+	}
 	if (code == PL_ENET) {
 		pl_logf(&s->cli->log, PL_LOG_INFO, "hook", "placardd=no "
 		    "error=\"%s\"", err.text);
@@ -475,6 +513,7 @@ begin(struct service *s)
 	pl_client_wake(s->c, s->sigfd);
 	s->timeout = s->cli->timeout_ms > 0 ? s->cli->timeout_ms :
 	    s->config->verify.timeout_ms;
+	s->ends = pl_wall_ms() + s->timeout;
 	s->deadline = pl_mono_ms() + s->timeout + SLACK_MS;
 	name_jobs(s);
 	pl_logf(&s->cli->log, PL_LOG_INFO, "hook", "placardd=%s job=%s",

@@ -588,14 +588,27 @@ stop_error(const struct pl_target *t, bool late, struct pl_err *err)
 		    t->account->settings.account);
 }
 
+bool
+pl_target_stopped(struct pl_target *t)
+{
+	struct pl_err err;
+
+	if (!t->task->run->cancelled || t->removing)
+		return false;
+	t->probing = false;
+	stop_error(t, t->task->run->late, &err);
+	pl_target_failed(t, &err);
+	return true;
+}
+
 static void
-target_stop(struct pl_engine *e, struct pl_target *t, bool late)
+target_stop(struct pl_engine *e, struct pl_target *t)
 {
 	struct pl_acct *a = pl_acct_of(e, t->account);
 	struct pl_group *g;
-	struct pl_err err;
 
-	if (t->removing || (t->phase != PL_T_SCOPE && t->phase != PL_T_READY))
+	if (t->removing || t->asked ||
+	    (t->phase != PL_T_SCOPE && t->phase != PL_T_READY))
 		return;
 	if (t->phase == PL_T_SCOPE)
 		take_out(&a->scoping, &a->scoping_last, t);
@@ -603,9 +616,7 @@ target_stop(struct pl_engine *e, struct pl_target *t, bool late)
 		g = pl_group_of(a, t->scope);
 		take_out(&g->first, &g->last, t);
 	}
-	t->probing = false;
-	stop_error(t, late, &err);
-	pl_target_failed(t, &err);
+	pl_target_stopped(t);
 }
 
 void
@@ -626,6 +637,7 @@ pl_engine_stop_run(struct pl_engine *e, struct pl_job_run *run, bool late)
 	if (run->removing || run->open == 0)
 		return;
 	run->cancelled = true;
+	run->late = late;
 	for (size_t k = 0; k < run->job.n; k++) {
 		struct pl_task *t = &run->tasks[k];
 
@@ -636,7 +648,7 @@ pl_engine_stop_run(struct pl_engine *e, struct pl_job_run *run, bool late)
 			continue;
 		}
 		for (size_t m = 0; m < t->n; m++)
-			target_stop(e, &t->targets[m], late);
+			target_stop(e, &t->targets[m]);
 	}
 }
 

@@ -161,8 +161,10 @@ def main():
                 if ((args.placard_only and means not in OURS) or
                         (means == "sleep 60" and not args.slow)):
                     continue
+                # No files: uacme takes the first challenge that its hook
+                # does not decline.
                 with tempfile.TemporaryDirectory() as base, \
-                        lab_acme.World(base, notify=notify,
+                        lab_acme.World(base, notify=notify, files=False,
                                        daemon=means == "placardd",
                                        trusting=means == "nothing") as world:
                     prepare(world)

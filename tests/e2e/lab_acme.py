@@ -200,10 +200,11 @@ class World:
     """All of it, and a placard that is installed in it."""
 
     def __init__(self, directory, notify="fast", ask=None, daemon=False,
-                 trusting=False):
+                 trusting=False, files=True):
         self.dir = str(directory)
         self.notify = notify
         self.trusting = trusting
+        self.files = files                  # is http-01 served, too?
         self.daemon = daemon                # is there a placardd, too?
         self.ask = ask or f"{SECOND}:53"    # whom pebble asks
         self.parts = []
@@ -291,7 +292,8 @@ class World:
         self.placard = Placard(self.path("placard"), ns=self.ns)
         self.placard.state = "/var/lib/placard"
         self.placard.rfc2136("lab", self.primary)
-        self.placard.account("web", "file", root=self.root)
+        self.placard.account("web", "file", root=self.root,
+                             enabled=None if self.files else False)
         self.placard.route("example.com", "lab", method="dns-01")
         self.placard.route("example.com", "web", method="http-01")
         self.placard.verify = {"site-local": True}

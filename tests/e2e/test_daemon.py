@@ -108,6 +108,36 @@ def test_cancel_takes_back(daemon):
     bed.unchanged()
 
 
+@pytest.mark.quick
+@pytest.mark.parametrize("how", ["release", "cancel", "deadline"])
+def test_ended_while_the_zone_is_asked_for(daemon, how):
+    """The worker's answer comes when its question is nobody's any more."""
+    bed = daemon.bed
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(
+        time.time() + (3 if how == "deadline" else 60)))
+    bed.primary.pause()
+    try:
+        daemon.submit(one_job(bed, "a", deadline=soon))
+        wait_for(daemon.workers, "a worker")
+        time.sleep(0.3)         # until it asks
+        if how == "deadline":
+            daemon.wait("a")
+        else:
+            done = bed.placard.json("job", how, "a")
+            assert done.status == 0, done
+    finally:
+        bed.primary.resume()
+    error = daemon.wait("a").challenges[0]["error"]
+    assert error["code"] == ("network" if how == "deadline" else
+                             "cancelled"), error
+    # The worker has answered by now.
+    daemon.submit(one_job(bed, "b"))
+    assert daemon.wait("b").status == 0
+    daemon.release("b")
+    daemon.wait("b")
+    bed.unchanged()
+
+
 def test_a_second_daemon_is_refused(daemon):
     done = subprocess.run(
         [daemon.placard.program("placardd"), "-c", daemon.placard.config],

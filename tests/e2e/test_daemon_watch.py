@@ -2,6 +2,7 @@
 # Copyright The placard authors
 """What can be seen of placardd: metrics, systemd's messages, the socket."""
 
+import contextlib
 import json
 import os
 import re

@@ -95,6 +95,7 @@ def blind(bed, daemon):
 
 # -- each tool
 
+@pytest.mark.quick
 def test_certbot(bed, visitor):
     bed.seed("a stranger's")
     said = {}
@@ -335,6 +336,7 @@ def waiting(bed, visitor, *options):
     return proc
 
 
+@pytest.mark.quick
 def test_terminated_hook_takes_it_back(bed, visitor):
     proc = waiting(bed, visitor)
     proc.send_signal(signal.SIGTERM)
@@ -372,4 +374,30 @@ def test_placardd_dies_while_the_hook_waits(bed, visitor):
     done = bed.placard.finish(proc)
     assert done.status == 0, (done, visitor.daemon.log()[-3000:])
     visitor.ok("lego", "cleanup", bed.owner, value("x"))
+    visitor.over()
+
+
+def test_placardd_restarts_while_it_is_told(bed, visitor):
+    """Asked while it stops: the next one takes the job."""
+    # One that has stopped in the middle of everything answers nobody.
+    os.kill(visitor.daemon.proc.pid, signal.SIGSTOP)
+    proc = visitor.popen("lego", "present", bed.owner, value("x"))
+    time.sleep(0.5)
+    visitor.daemon.kill()
+    visitor.daemon.start(wait=False)
+    done = bed.placard.finish(proc)
+    assert done.status == 0, (done, visitor.daemon.log()[-3000:])
+    assert names(bed) == [value("x")]
+    visitor.ok("lego", "cleanup", bed.owner, value("x"))
+    visitor.over()
+
+
+def test_interrupted_before_placardd_answers(bed, visitor):
+    os.kill(visitor.daemon.proc.pid, signal.SIGSTOP)
+    proc = visitor.popen("lego", "present", bed.owner, value("x"))
+    time.sleep(0.5)
+    proc.send_signal(signal.SIGTERM)
+    os.kill(visitor.daemon.proc.pid, signal.SIGCONT)
+    done = bed.placard.finish(proc)
+    assert done.status not in (0, -signal.SIGTERM), done
     visitor.over()

@@ -115,6 +115,7 @@ test_certbot(void **state PL_UNUSED)
 	assert_false(a.wait);
 	assert_true(b.wait);
 	assert_true(b.rest);
+	assert_int_equal(b.rest_of, 2);
 	assert_true(b.keep);
 	/* One run is one job. */
 	assert_string_equal(a.job.id, b.job.id);
