@@ -156,7 +156,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *   SCOPE call, deadline, names ->
  *                            <-  SCOPED call, n × (code, scope, text)
  *   APPLY call, deadline, scope, changes ->
- *                            <-  APPLIED call, err, outcomes
+ *                            <-  APPLIED call, err, outcomes (without changes:
+ *                                what the provider said)
  *   PROBE call, deadline     ->
  *                            <-  PROBED call, err, text (providers with PL_P_HOSTKEY)
  *   CHECK n × check          ->                      (role check)
@@ -657,6 +658,11 @@ enum pl_code pl_engine_work(struct pl_engine *e, const volatile int *stop,
 enum pl_code pl_engine_test(struct pl_engine *e,
     const struct pl_account *account, const char *name,
     char scope[PL_NAME_MAX], struct pl_err *err);
+/* As above for the account as a whole; `said` gets what it reaches: how many
+ * zones ("3", or "100+") and the first few, one a line; "": not known. */
+enum pl_code pl_engine_test_account(struct pl_engine *e,
+    const struct pl_account *account, struct pl_buf *said,
+    struct pl_err *err);
 
 /* What identifies the account's host (PL_P_HOSTKEY), appended to text;
  * blocks in the loop until answered. */

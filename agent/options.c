@@ -22,7 +22,8 @@ enum opt {
 	OPT_EMAIL, OPT_CSR, OPT_UNIQUE, OPT_VENDOR, OPT_VALIDATION,
 	OPT_CONTROLLER, OPT_PRODUCT, OPT_DCV, OPT_APPROVER, OPT_MONTHS,
 	OPT_DAYS, OPT_CONTACT, OPT_SERVERS, OPT_SERVER_TYPE, OPT_WAIT,
-	OPT_EXPIRING, OPT_FULL, OPT_REASON, OPT_ADD_SAN, OPT_REMOVE_SAN
+	OPT_EXPIRING, OPT_FULL, OPT_REASON, OPT_ADD_SAN, OPT_REMOVE_SAN,
+	OPT_FOR
 };
 
 #define DATA PL_TAKES_CHALLENGE | PL_TAKES_BRIEF
@@ -142,6 +143,8 @@ static const struct opt_desc options[] = {
 	{ OPT_FULL, 0, "full", NULL, ORDER, NULL },
 	{ OPT_WAIT, 0, "wait", NULL, ORDER, NULL },
 	{ OPT_DRY_RUN, 0, "dry-run", NULL, ORDER, NULL },
+	{ OPT_FOR, 0, "for", "NAME...", PL_TAKES_FOR,
+	    "the least rights that these names need" },
 	{ OPT_CONFIG, 'c', "config", "FILE", 0, "configuration file" },
 	{ OPT_JSON, 0, "json", NULL, 0, "results and errors as JSON" },
 	{ OPT_QUIET, 'q', "quiet", NULL, 0, "say less" },

@@ -145,7 +145,8 @@ static enum pl_code
 serve_scope(struct server *s, struct pl_cursor *c)
 {
 	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c), n;
-	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	struct pl_call call = { .deadline = pl_mono_ms() + ms,
+		.log = &s->log };
 	char scope[PL_NAME_MAX];
 	const char *name;
 	struct pl_buf b;
@@ -231,7 +232,9 @@ static enum pl_code
 serve_apply(struct server *s, struct pl_cursor *c)
 {
 	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c), n;
-	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	struct pl_buf said;
+	struct pl_call call = { .deadline = pl_mono_ms() + ms,
+		.log = &s->log };
 	const char *scope = pl_get_str(c);
 	struct pl_change *chg;
 	struct pl_outcome *out;
@@ -251,6 +254,9 @@ serve_apply(struct server *s, struct pl_cursor *c)
 		goto out;
 	}
 	pl_err_clear(&err);
+	pl_buf_init(&said, PL_LIM_LINE);
+	if (n == 0)
+		call.said = &said;
 	err.code = apply_allowed(s, &call, scope, chg, out, n, &err);
 	pl_buf_init(&b, PL_LIM_FRAME);
 	pl_put_u32(&b, id);
@@ -258,6 +264,9 @@ serve_apply(struct server *s, struct pl_cursor *c)
 	pl_put_u32(&b, n);
 	for (uint32_t i = 0; i < n; i++)
 		pl_outcome_put(&b, &out[i]);
+	if (n == 0)
+		pl_put_str(&b, said.data);
+	pl_buf_clear(&said);
 	code = reply(s, PL_MSG_APPLIED, &b);
 out:
 	free(chg);
@@ -269,7 +278,8 @@ static enum pl_code
 serve_probe(struct server *s, struct pl_cursor *c)
 {
 	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c);
-	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	struct pl_call call = { .deadline = pl_mono_ms() + ms,
+		.log = &s->log };
 	struct pl_buf b, text;
 	struct pl_err err;
 
@@ -291,7 +301,7 @@ serve_probe(struct server *s, struct pl_cursor *c)
 static enum pl_code
 serve_refill(struct server *s, struct pl_cursor *c)
 {
-	struct pl_call call = { INT64_MAX, &s->log };
+	struct pl_call call = { .deadline = INT64_MAX, .log = &s->log };
 	uint32_t n = pl_get_count(c, 24);
 	struct pl_outcome out;
 	struct pl_change ch;

@@ -66,6 +66,37 @@ azure_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char azure_recipe[] =
+    "An application of its own with a role that ends at these record sets.\n"
+    "RESOURCE-GROUP, ZONE and SUBSCRIPTION-ID are yours; role.json is:\n"
+    "\n"
+    "{ \"Name\": \"placard challenges\",\n"
+    "  \"IsCustom\": true,\n"
+    "  \"Description\": \"Proofs of control in TXT and CNAME records\",\n"
+    "  \"Actions\": [\n"
+    "    \"Microsoft.Network/dnsZones/TXT/read\",\n"
+    "    \"Microsoft.Network/dnsZones/TXT/write\",\n"
+    "    \"Microsoft.Network/dnsZones/TXT/delete\",\n"
+    "    \"Microsoft.Network/dnsZones/CNAME/read\",\n"
+    "    \"Microsoft.Network/dnsZones/CNAME/write\",\n"
+    "    \"Microsoft.Network/dnsZones/CNAME/delete\" ],\n"
+    "  \"AssignableScopes\": [ \"/subscriptions/SUBSCRIPTION-ID\" ] }\n"
+    "\n"
+    "z=ZONE g=RESOURCE-GROUP\n"
+    "id=$(az network dns zone show -g $g -n $z --query id -o tsv)\n"
+    "az role definition create --role-definition role.json\n"
+    "az ad sp create-for-rbac --name placard\n"
+    "app=(the appId that it prints, beside password and tenant)\n"
+    "for n in %*; do\n"
+    "\taz network dns record-set txt add-record -g $g -z $z \\\n"
+    "\t    -n \"${n%%.$z}\" -v kept\n"
+    "\taz role assignment create --assignee $app \\\n"
+    "\t    --role \"placard challenges\" --scope \"$id/TXT/${n%%.$z}\"\n"
+    "done\n"
+    "\n"
+    "The value \"kept\" keeps each set, and with it the role, in being.  Such\n"
+    "an account needs resource-group.\n";
+
 const struct pl_provider_desc pl_desc_azure = {
 	.name = "azure",
 	.program = "placard-http",
@@ -79,6 +110,7 @@ const struct pl_provider_desc pl_desc_azure = {
 	.parallel = 4,
 	.options = azure_options,
 	.check = azure_check,
+	.recipe = azure_recipe,
 };
 
 #ifndef PL_DESCRIBE
@@ -109,6 +141,14 @@ azure_cloud_find(const char *name)
 	return &azure_clouds[0];
 }
 
+static const char *
+zone_name(const void *ctx, size_t i)
+{
+	const struct azure *self = ctx;
+
+	return self->zones[i].name;
+}
+
 /*
  * n == 0: a token proves the credentials.  A role for one record set may
  * neither list zones nor read one; that is no fault of theirs where the
@@ -127,6 +167,9 @@ azure_test(struct azure *self, const struct pl_call *call,
 	} else {
 		self->listed = false;
 		code = azure_zones_list(self, call, &denied, err);
+		if (code == PL_OK)
+			pl_say_zones(call, self->nzones, false, zone_name,
+			    self);
 	}
 	if (code == PL_EAUTH && denied && self->group != NULL) {
 		pl_err_clear(err);

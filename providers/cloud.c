@@ -148,6 +148,29 @@ cloud_zones_clear(struct cloud_zones *s)
 	memset(s, 0, sizeof(*s));
 }
 
+/* The i-th zone that can be written, or NULL. */
+static const char *
+zone_usable(const void *ctx, size_t i)
+{
+	const struct cloud_zones *s = ctx;
+
+	for (size_t k = 0; k < s->n; k++) {
+		if (s->z[k].why == NULL && i-- == 0)
+			return s->z[k].name;
+	}
+	return NULL;
+}
+
+void
+cloud_zones_say(const struct cloud_zones *s, const struct pl_call *call)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < s->n; k++)
+		n += s->z[k].why == NULL;
+	pl_say_zones(call, n, false, zone_usable, s);
+}
+
 struct cloud_zone *
 cloud_zones_add(struct cloud_zones *s, const char *name, const char *id,
     const char *why, bool elsewhere)

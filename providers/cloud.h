@@ -60,6 +60,8 @@ bool cloud_zones_failed(const struct cloud_zones *s,
 enum pl_code cloud_zones_fail(struct cloud_zones *s,
     const struct pl_call *call, const struct pl_err *err);
 void cloud_zones_clear(struct cloud_zones *s);
+/* Tells those that can be written (pl_say_zones). */
+void cloud_zones_say(const struct cloud_zones *s, const struct pl_call *call);
 /* Adds; a name that is none is left out.  Lends the new zone or NULL. */
 struct cloud_zone *cloud_zones_add(struct cloud_zones *s, const char *name,
     const char *id, const char *why, bool elsewhere);

@@ -53,6 +53,19 @@ cloudflare_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char cloudflare_recipe[] =
+    "A custom API token (My Profile, API Tokens, Create Custom Token) with\n"
+    "two permissions and nothing else:\n"
+    "    Zone, Zone, Read\n"
+    "    Zone, DNS, Edit\n"
+    "Under Zone Resources include the zones of these names, each by its name:\n"
+    "@    %D\n"
+    "Limit Client IP Address Filtering to this host where its address is\n"
+    "fixed.  Cloudflare's rights do not end at a name or a type: a CNAME of\n"
+    "these names into a zone of its own narrows them down:\n"
+    "@    %R\n"
+    "The global API key can do everything; it is not needed.\n";
+
 const struct pl_provider_desc pl_desc_cloudflare = {
 	.name = "cloudflare",
 	.program = "placard-http",
@@ -65,6 +78,7 @@ const struct pl_provider_desc pl_desc_cloudflare = {
 	.rate = 240,
 	.options = cloudflare_options,
 	.check = cloudflare_check,
+	.recipe = cloudflare_recipe,
 };
 
 #ifndef PL_DESCRIBE
@@ -782,8 +796,12 @@ cloudflare_apply(void *self, const struct pl_call *call, const char *scope,
 
 	pl_err_clear(err);
 	pl_http_log(f->http, call->log);
-	if (*scope == '\0' && n == 0)
-		return cf_zones(f, call, NULL, err);
+	if (*scope == '\0' && n == 0) {
+		if (cf_zones(f, call, NULL, err) != PL_OK)
+			return err->code;
+		cloud_zones_say(&f->zones, call);
+		return PL_OK;
+	}
 	if (cf_scope(f, call, scope, &zone, err) != PL_OK)
 		return err->code;
 	if (strcmp(zone->name, scope) != 0)

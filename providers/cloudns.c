@@ -37,6 +37,15 @@ cloudns_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char cloudns_recipe[] =
+    "An API sub-user (API & Resellers, API sub users) with a password of its\n"
+    "own, limited to this host's address, to whom only the zones of these\n"
+    "names are delegated:\n"
+    "@    %D\n"
+    "It is sub-auth-user here.  Rights do not end at a name; a CNAME of these\n"
+    "into a zone of its own narrows them down:\n"
+    "@    %R\n";
+
 const struct pl_provider_desc pl_desc_cloudns = {
 	.name = "cloudns",
 	.program = "placard-http",
@@ -50,6 +59,7 @@ const struct pl_provider_desc pl_desc_cloudns = {
 	.rate = 600,
 	.options = cloudns_options,
 	.check = cloudns_check,
+	.recipe = cloudns_recipe,
 };
 
 #ifndef PL_DESCRIBE
@@ -692,8 +702,12 @@ cloudns_apply(void *self, const struct pl_call *call, const char *scope,
 		c->known = false;	/* to be proven now */
 	if (cn_login(c, call, err) != PL_OK)
 		return err->code;
-	if (*scope == '\0' && n == 0)
+	if (*scope == '\0' && n == 0) {
+		if (cn_zones(c, call, err) != PL_OK)
+			return err->code;
+		cloud_zones_say(&c->zones, call);
 		return PL_OK;
+	}
 	if (cn_find(c, call, scope, &zone, err) != PL_OK)
 		return err->code;
 	if (strcmp(zone->name, scope) != 0)

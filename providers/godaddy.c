@@ -34,6 +34,12 @@ godaddy_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char godaddy_recipe[] =
+    "GoDaddy's keys have no scope: a key can do with all domains what its\n"
+    "account may.  Keep the domains of these names in an account of their\n"
+    "own, or lead these names by CNAME into a zone elsewhere:\n"
+    "@    %R\n";
+
 const struct pl_provider_desc pl_desc_godaddy = {
 	.name = "godaddy",
 	.program = "placard-http",
@@ -47,6 +53,7 @@ const struct pl_provider_desc pl_desc_godaddy = {
 	.rate = 60,
 	.options = godaddy_options,
 	.check = godaddy_check,
+	.recipe = godaddy_recipe,
 };
 
 #ifndef PL_DESCRIBE
@@ -608,8 +615,13 @@ godaddy_apply(void *self, const struct pl_call *call, const char *scope,
 	if (n > 0)
 		return cloud_apply(g, &gd_api, call, &zone, &g->seen, chg, out,
 		    n, err);
-	if (*scope == '\0')
-		return godaddy_list(g, call, err);
+	if (*scope == '\0') {
+		if (godaddy_list(g, call, err) != PL_OK)
+			return err->code;
+		if (!g->unlisted)
+			cloud_zones_say(&g->zones, call);
+		return PL_OK;
+	}
 	cloud_seen_clear(&g->seen);
 	return gd_read_type(g, call, scope, CLOUD_TXT, scope, &g->seen, err);
 }

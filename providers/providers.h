@@ -115,7 +115,13 @@ struct pl_outcome {
 struct pl_call {
 	int64_t deadline;		/* pl_mono_ms */
 	const struct pl_log *log;	/* debug only */
+	/* n == 0: what was found is told by pl_say_zones; NULL: nobody asks. */
+	struct pl_buf *said;
 };
+/* Tells which zones the account reaches: how many, and the first few.
+ * `more`: there may be others.  name() lends the i-th. */
+void pl_say_zones(const struct pl_call *call, size_t n, bool more,
+    const char *(*name)(const void *ctx, size_t i), const void *ctx);
 
 /* ---- providers --------------------------------------------------------- */
 
@@ -149,6 +155,13 @@ struct pl_provider_desc {
 	 * file, no network. */
 	enum pl_code (*check)(const struct pl_settings *set,
 	    struct pl_err *err);
+	/*
+	 * How to get credentials that can do this and nothing else, or NULL.
+	 * A line that begins with @ is repeated for each record; %R is the
+	 * record's owner name, %D its domain, %, a comma but for the last
+	 * one, %* all owner names, %% a percent sign.
+	 */
+	const char *recipe;
 };
 
 /*

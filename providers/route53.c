@@ -61,6 +61,30 @@ route53_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char route53_recipe[] =
+    "A user with this policy and nothing else, ZONE-ID being the ids of the\n"
+    "hosted zones of these names:\n"
+    "\n"
+    "{ \"Version\": \"2012-10-17\",\n"
+    "  \"Statement\": [\n"
+    "    { \"Effect\": \"Allow\",\n"
+    "      \"Action\": \"route53:ListHostedZonesByName\",\n"
+    "      \"Resource\": \"*\" },\n"
+    "    { \"Effect\": \"Allow\",\n"
+    "      \"Action\": \"route53:ListResourceRecordSets\",\n"
+    "      \"Resource\": \"arn:aws:route53:::hostedzone/ZONE-ID\" },\n"
+    "    { \"Effect\": \"Allow\",\n"
+    "      \"Action\": \"route53:ChangeResourceRecordSets\",\n"
+    "      \"Resource\": \"arn:aws:route53:::hostedzone/ZONE-ID\",\n"
+    "      \"Condition\": { \"ForAllValues:StringEquals\": {\n"
+    "        \"route53:ChangeResourceRecordSetsActions\":\n"
+    "          [ \"CREATE\", \"DELETE\" ],\n"
+    "        \"route53:ChangeResourceRecordSetsRecordTypes\":\n"
+    "          [ \"TXT\", \"CNAME\" ],\n"
+    "        \"route53:ChangeResourceRecordSetsNormalizedRecordNames\": [\n"
+    "@          \"%R\"%,\n"
+    "        ] } } } ] }\n";
+
 const struct pl_provider_desc pl_desc_route53 = {
 	.name = "route53",
 	.program = "placard-http",
@@ -74,6 +98,7 @@ const struct pl_provider_desc pl_desc_route53 = {
 	.rate = 150,
 	.options = route53_options,
 	.check = route53_check,
+	.recipe = route53_recipe,
 };
 
 #ifndef PL_DESCRIBE

@@ -299,3 +299,19 @@ pl_settings_get(struct pl_cursor *c, struct pl_settings *s)
 	for (i = 0; i < n && !c->bad; i++)
 		setting_get(c, s);
 }
+
+/* ---- what a test of an account found ------------------------------------- */
+
+#define ZONES_SAID 5
+
+void
+pl_say_zones(const struct pl_call *call, size_t n, bool more,
+    const char *(*name)(const void *ctx, size_t i), const void *ctx)
+{
+	if (call->said == NULL)
+		return;
+	pl_buf_reset(call->said);
+	pl_buf_addf(call->said, "%zu%s\n", n, more ? "+" : "");
+	for (size_t i = 0; i < n && i < ZONES_SAID; i++)
+		pl_buf_addf(call->said, "%s\n", name(ctx, i));
+}

@@ -245,6 +245,10 @@ class CloudTests:
         assert all(r.method == "GET" or not re.search(
             "add-|delete-|mod-|batch", r.target)
             for r in cloud.fake.calls())
+        assert "example.com" in done.out, done
+        tested = cloud.placard.json("account", "test", "cloud").objects[0]
+        assert tested["works"] is True and tested["more"] is False
+        assert tested["zones"] >= len(tested["first"]) > 0
         cloud.clean(done.text())
         cloud.unchanged()
 

@@ -3,8 +3,11 @@
 """What a reader of the contracts tried first: jobs that are held, cleanup by
 job file, aliases in the pre-flight."""
 
+import json
 import signal
 import time
+
+import pytest
 
 import lab
 
@@ -176,3 +179,58 @@ def test_check_of_a_server_that_is_gone_is_worth_another_try(tmp_path):
         done = placard.json("check", "one.test")
         assert done.status == 6, done
         assert look(done)["ready"] is False
+
+
+# -- recipes for credentials
+
+def recipe(placard, provider, *names):
+    done = placard.bare("provider", "show", provider, "--for", *names)
+    assert done.status == 0, done
+    text = done.out.split("least privilege:\n", 1)
+    assert len(text) == 2, done
+    again = placard.bare("--json", "provider", "show", provider, "--for",
+                         *names)
+    assert again.objects[0]["recipe"] == text[1]
+    return text[1]
+
+
+def test_the_policy_for_route53_names_these_records_only(placard):
+    text = recipe(placard, "route53", "example.com", "*.example.com",
+                  "www.example.net", "_0a.example.org")
+    policy = json.loads(text[text.index("{"):text.rindex("}") + 1])
+    change = [s for s in policy["Statement"]
+              if s["Action"] == "route53:ChangeResourceRecordSets"]
+    assert len(change) == 1
+    names = change[0]["Condition"]["ForAllValues:StringEquals"]
+    prefix = "route53:ChangeResourceRecordSets"
+    assert names[prefix + "NormalizedRecordNames"] == [
+        "_acme-challenge.example.com", "_acme-challenge.www.example.net",
+        "_0a.example.org"]
+    assert names[prefix + "RecordTypes"] == ["TXT", "CNAME"]
+
+
+def test_the_policy_for_named_is_one_that_named_takes(placard, tmp_path):
+    text = recipe(placard, "rfc2136", "ok.one.test")
+    grants = " ".join(line.strip() for line in text.splitlines()
+                      if "grant" in line)
+    with lab.Named(tmp_path / "s", ["one.test"],
+                   policy={"one.test": grants}) as server:
+        placard.rfc2136("lab", server).servers(server.where())
+        ask = ["-m", "dns-01", "--value", lab.value(), "-d"]
+        placard.ok("present", *ask, "ok.one.test")
+        assert placard.run("present", *ask, "other.one.test").status == 1
+        placard.ok("cleanup", "--all")
+
+
+@pytest.mark.parametrize("provider", ["azure", "cloudflare", "cloudns",
+                                      "file", "godaddy", "rfc2136"])
+def test_every_recipe_tells_the_names(placard, provider):
+    text = recipe(placard, provider, "a.example", "b.example")
+    assert "a.example" in text and "b.example" in text
+    assert not set("@") & set(text.replace("\n", ""))
+
+
+def test_for_wants_names(placard):
+    for bad in (["list", "--for", "a.example"], ["show", "azure", "x.test"],
+                ["show", "azure", "--for", "a b"], ["show", "azure", "--for"]):
+        assert placard.bare("provider", *bad).status == 2, bad
