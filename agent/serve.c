@@ -206,18 +206,25 @@ apply_allowed(struct server *s, const struct pl_call *call,
 	size_t *back, m = 0;
 	enum pl_code code = PL_OK;
 
+	for (size_t i = 0; i < n; i++) {
+		out[i].code = PL_EUNDONE;
+		m += allowed(s, scope, &chg[i], &out[i]);
+	}
+	if (m == n)
+		return s->provider->apply(s->self, call, scope, chg, out, n,
+		    err);
+	m = 0;
 	good = pl_array(n + 1, sizeof(*good));
 	res = pl_array(n + 1, sizeof(*res));
 	back = pl_array(n + 1, sizeof(*back));
 	for (size_t i = 0; i < n; i++) {
-		out[i].code = PL_EUNDONE;
-		if (allowed(s, scope, &chg[i], &out[i])) {
+		if (out[i].code == PL_EUNDONE) {
 			res[m].code = PL_EUNDONE;
 			back[m] = i;
 			good[m++] = chg[i];
 		}
 	}
-	if (n == 0 || m > 0)
+	if (m > 0)
 		code = s->provider->apply(s->self, call, scope, good, res, m,
 		    err);
 	for (size_t i = 0; i < m; i++)

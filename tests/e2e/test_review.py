@@ -4,12 +4,15 @@
 job file, aliases in the pre-flight."""
 
 import json
+import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 import lab
+import lab_schema
 
 
 def wait_text(bed, name, count=1):
@@ -234,3 +237,25 @@ def test_for_wants_names(placard):
     for bad in (["list", "--for", "a.example"], ["show", "azure", "x.test"],
                 ["show", "azure", "--for", "a b"], ["show", "azure", "--for"]):
         assert placard.bare("provider", *bad).status == 2, bad
+
+
+# -- what ten thousand names cost
+
+@pytest.mark.big
+def test_the_report_of_many_names_is_not_the_biggest_thing(bed):
+    """The report was once a tree of its own, and half of all memory."""
+    job = bed.placard.job_file(lab.job(*[
+        lab.dns01(f"n{i}.{bed.zone}", str(i)) for i in range(10000)]))
+    with open(bed.placard.dir + "/out", "w+", encoding="ascii") as out:
+        proc = bed.placard.popen("--json", "present", "--jobs", job,
+                                 stdout=out, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(proc.pid, 0)
+        proc.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        report = lab_schema.check_report(lab_schema.loads(out.read()))
+    assert proc.returncode == 0
+    assert used.ru_maxrss < 64 * 1024, used.ru_maxrss
+    assert len(report["challenges"]) == 10000
+    assert report["state"] == "visible"
+    bed.placard.ok("-q", "cleanup", "--all")
+    bed.unchanged()
