@@ -28,6 +28,7 @@ struct pl_account {
 	unsigned line;
 	uint32_t ttl;			/* seconds; the provider's default where not given */
 	int64_t timeout_ms;		/* of one call */
+	unsigned rate;			/* requests a minute; 0: any */
 	char **allow_names;		/* NULL-terminated patterns, or NULL */
 	bool follow;			/* publish where a CNAME leads */
 };
@@ -154,10 +155,10 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *   REFILL n × (scope, change) -> (resident accounts only, before READY:
  *                                 what is published; an empty one ends it)
  *   SCOPE call, deadline, names ->
- *                            <-  SCOPED call, n × (code, scope, text)
+ *                            <-  SCOPED call, n × (code, scope, text), requests
  *   APPLY call, deadline, scope, changes ->
  *                            <-  APPLIED call, err, outcomes (without changes:
- *                                what the provider said)
+ *                                what the provider said), requests
  *   PROBE call, deadline     ->
  *                            <-  PROBED call, err, text (providers with PL_P_HOSTKEY)
  *   CHECK n × check          ->                      (role check)
@@ -167,7 +168,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *                            <-  CALLED call, n × (err, number, sent, JSON text)
  *
  * `call` is the engine's number and comes back as it is.  Deadlines are
- * milliseconds from now.  One SCOPE or APPLY is under way at a time.  A
+ * milliseconds from now; requests are those that the call made to the vendor.
+ * One SCOPE or APPLY is under way at a time.  A
  * frame out of turn, with another call number, another count of outcomes or
  * bytes that do not parse means that the worker lies: it is killed and its
  * work goes back.  A worker that is silent 2 s past its call's deadline

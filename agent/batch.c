@@ -32,6 +32,7 @@ struct batch {
 	struct pl_target **sent;	/* those of the call under way */
 	size_t nsent;
 	int64_t started;		/* mono us */
+	bool reserved;			/* one request is paid for */
 };
 
 static void send_changes(struct batch *b, enum pl_op op);
@@ -69,32 +70,7 @@ batch_end(struct batch *b, bool worker_lives)
 	pl_engine_kick(e, 0);
 }
 
-/* ---- pacing ------------------------------------------------------------------- */
-
-/* Takes a token of the account's bucket; else gives how long to wait. */
-static int64_t
-pace(struct pl_acct *a)
-{
-	double rate = (double)a->conf->desc->rate / 60000, most;
-	int64_t now = pl_wall_ms(), past;
-
-	if (a->conf->desc->rate == 0)
-		return 0;
-	most = (double)a->conf->desc->rate / 6 + 1;
-	past = now - a->note.stamp;
-	if (a->note.stamp == 0)
-		a->note.tokens = most;
-	else if (past > 0)
-		a->note.tokens += (double)past * rate;
-	if (a->note.tokens > most)
-		a->note.tokens = most;
-	a->note.stamp = now;
-	if (a->note.tokens < 1)
-		return (int64_t)((1 - a->note.tokens) / rate) + 1;
-	a->note.tokens -= 1;
-	a->note_dirty = true;
-	return 0;
-}
+/* ---- an account's own faults ------------------------------------------------------ */
 
 /* A refused credential is not used again, or not soon. */
 static void
@@ -120,15 +96,8 @@ account_trouble(struct pl_acct *a, const struct pl_err *err)
 {
 	if (err->code == PL_EAUTH)
 		account_refused(a, err);
-	if (err->code == PL_ELIMIT) {
-		int64_t ms = err->retry_after > 0 ? err->retry_after : 1000;
-
-		if (ms > 3600000)
-			ms = 3600000;
-		a->paused = pl_mono_ms() + ms;
-		a->note.paused = pl_wall_ms() + ms;
-		a->note_dirty = true;
-	}
+	if (err->code == PL_ELIMIT)
+		pl_pace_limited(a, err->retry_after);
 }
 
 /* ---- scope --------------------------------------------------------------------- */
@@ -190,6 +159,7 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 	struct pl_cursor *c;
 	struct pl_err each;
 	const char *scope;
+	uint32_t cost;
 	bool bad;
 
 	if (f == NULL) {
@@ -224,6 +194,10 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 		if (t->probing)
 			pl_task_settle(t->task);
 	}
+	cost = pl_get_u32(c);
+	if (bad || c->bad)
+		cost = 1;
+	pl_pace_cost(b->a, cost);
 	if (bad)
 		pl_worker_lied(b->w, "answer to SCOPE makes no sense");
 	batch_end(b, !bad);
@@ -241,6 +215,7 @@ batch_new(struct pl_acct *a, struct pl_group *g, struct pl_worker *w,
 	b->w = w;
 	b->t = pl_array(n, sizeof(struct pl_target *));
 	b->sent = pl_array(n, sizeof(struct pl_target *));
+	b->reserved = true;
 	a->inflight++;
 	if (g != NULL)
 		g->busy = true;
@@ -542,6 +517,7 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 	struct pl_outcome *out = pl_array(b->nsent + 1, sizeof(*out));
 	struct pl_err whole;
 	bool lives = f != NULL, bad = false;
+	uint32_t cost = 1;
 
 	for (size_t i = 0; i < b->nsent; i++)
 		out[i].code = PL_EUNDONE;
@@ -555,6 +531,8 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 			pl_outcome_get(c, &out[i]);
 			bad = c->bad;
 		}
+		cost = pl_get_u32(c);
+		bad = bad || c->bad;
 	} else
 		whole = *died;
 	if (bad) {
@@ -566,6 +544,9 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 			out[i] = (struct pl_outcome){ .code = PL_EUNDONE };
 	}
 	count_call(b, b->op, whole.code);
+	/* Only the first of a batch's calls was reckoned with. */
+	pl_pace_cost(b->a, bad ? 1 : b->reserved ? cost : cost + 1);
+	b->reserved = false;
 	if (whole.code == PL_OK)
 		b->a->refusals = 0;
 	for (size_t i = 0; b->op != PL_LOOK && i < b->nsent; i++)
@@ -718,7 +699,7 @@ acct_step(struct pl_acct *a, int64_t now, int64_t *wake)
 	}
 	if (a->inflight >= a->conf->desc->parallel)
 		return false;
-	wait = a->paused > now ? a->paused - now : pace(a);
+	wait = pl_pace_take(a);
 	if (wait > 0) {
 		if (a->waiting == 0)
 			a->waiting = now;
@@ -730,6 +711,7 @@ acct_step(struct pl_acct *a, int64_t now, int64_t *wake)
 		    now - a->waiting);
 	a->waiting = 0;
 	if (!pl_acct_worker(a, &w, &err)) {
+		pl_pace_cost(a, 0);
 		if (err.code == PL_OK)
 			return false;
 		if (scoping)

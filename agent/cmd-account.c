@@ -192,11 +192,11 @@ provider_show(const struct pl_cli *cli, const struct pl_provider_desc *d,
 		pl_json_seti(j, "batch", (int64_t)d->max_batch);
 		pl_json_seti(j, "smallest-ttl", d->min_ttl);
 		pl_json_seti(j, "parallel", d->parallel);
-		pl_json_seti(j, "calls-per-minute", d->rate);
+		pl_json_seti(j, "requests-per-minute", d->rate);
 	} else {
 		pl_cli_print("%s: %s\n", d->name, d->summary);
 		pl_cli_print("  smallest ttl %u, calls at once %u, batch %zu, "
-		    "calls a minute %u (0: no limit)\n", d->min_ttl,
+		    "requests a minute %u (0: no limit)\n", d->min_ttl,
 		    d->parallel, d->max_batch, d->rate);
 		pl_cli_print("options:\n");
 	}

@@ -48,19 +48,10 @@ acct_init(struct pl_acct *a, struct pl_engine *e,
 static void
 acct_load(struct pl_acct *a)
 {
-	struct pl_engine *e = a->engine;
-	struct pl_err err;
-	int64_t left;
-
 	if (a->hello.len > 0)
 		return;
 	fill_hello(a);
-	if (e->o.journal == NULL || pl_journal_note_get(e->o.journal,
-	    a->conf->settings.account, &a->note, &err) != PL_OK)
-		return;
-	left = a->note.paused - pl_wall_ms();
-	if (left > 0 && left <= 3600000)
-		a->paused = pl_mono_ms() + left;
+	pl_pace_load(a);
 }
 
 enum pl_code
@@ -287,18 +278,12 @@ pl_engine_flush(void *arg)
 		return;
 	flush_seen(e);
 	for (size_t i = 0; i < e->o.config->naccounts; i++) {
-		struct pl_acct *a = &e->accts[i];
-
-		if (!a->note_dirty)
-			continue;
-		a->note_dirty = false;
-		pl_journal_ok(e, pl_journal_note_put(e->o.journal,
-		    a->conf->settings.account, &a->note, &err), &err);
+		pl_journal_ok(e, pl_pace_flush(&e->accts[i], &err), &err);
 	}
 }
 
-static void
-flush_soon(struct pl_engine *e)
+void
+pl_engine_flush_soon(struct pl_engine *e)
 {
 	if (e->flush == 0)
 		e->flush = pl_loop_after(e->loop, FLUSH_MS, pl_engine_flush, e);
@@ -368,7 +353,7 @@ pl_task_seen(struct pl_task *t)
 		}
 		e->seen[e->nseen++] = t;
 		remember_lag(t);
-		flush_soon(e);
+		pl_engine_flush_soon(e);
 	}
 	pl_task_rest(t);
 }

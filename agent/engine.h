@@ -27,6 +27,7 @@ struct pl_acct {
 	struct pl_target *scoping, **scoping_last;	/* wait for a scope */
 	struct pl_account_note note;
 	bool note_dirty;
+	double spent;			/* requests not yet taken out of the bucket */
 	int64_t paused;			/* mono ms */
 	struct pl_err refused;		/* EAUTH: no more calls in this run ... */
 	int64_t refused_until;		/* ... or, patient, before this; mono ms */
@@ -94,6 +95,20 @@ void pl_task_located(struct pl_task *t, const char *record,
 void pl_task_rest(struct pl_task *t);		/* nothing more to do for it */
 bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
     const struct pl_err *err);
+
+void pl_engine_flush_soon(struct pl_engine *e);
+
+/* pace.c: only what calls of the engine cost; see there. */
+void pl_pace_load(struct pl_acct *a);
+/* Takes a request out of the account's bucket, for a call that starts now;
+ * else gives how long to wait, ms. */
+int64_t pl_pace_take(struct pl_acct *a);
+/* That call has ended and made so many requests. */
+void pl_pace_cost(struct pl_acct *a, uint32_t requests);
+/* The vendor wants no calls for so long (0: it did not say). */
+void pl_pace_limited(struct pl_acct *a, int64_t ms);
+/* Writes the bucket where it changed. */
+enum pl_code pl_pace_flush(struct pl_acct *a, struct pl_err *err);
 
 /* controller.c: after the pool is gone. */
 void pl_ctls_free(struct pl_engine *e);

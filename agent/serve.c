@@ -26,6 +26,7 @@ struct server {
 	void *self;
 	const char **patterns;
 	struct pl_err opened;		/* what READY will say */
+	uint32_t calls;
 	int64_t again;			/* resident: mono ms of its next turn, -1 */
 };
 
@@ -119,6 +120,15 @@ hello(struct server *s, const struct pl_provider *const *table,
 	return ready(s);
 }
 
+/* Requests to the vendor so far; a provider that does not count makes one a
+ * call. */
+static uint32_t
+requests(struct server *s)
+{
+	return s->provider->requests != NULL ?
+	    s->provider->requests(s->self) : s->calls;
+}
+
 /* Shows the provider all names of a call before they are asked one by one;
  * reads them from a copy of the cursor. */
 static void
@@ -147,6 +157,7 @@ serve_scope(struct server *s, struct pl_cursor *c)
 	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c), n;
 	struct pl_call call = { .deadline = pl_mono_ms() + ms,
 		.log = &s->log };
+	uint32_t before = requests(s);
 	char scope[PL_NAME_MAX];
 	const char *name;
 	struct pl_buf b;
@@ -154,6 +165,7 @@ serve_scope(struct server *s, struct pl_cursor *c)
 	enum pl_code code;
 
 	n = pl_get_count(c, 5);
+	s->calls++;
 	pl_buf_init(&b, PL_LIM_FRAME);
 	pl_put_u32(&b, id);
 	pl_put_u32(&b, n);
@@ -172,6 +184,7 @@ serve_scope(struct server *s, struct pl_cursor *c)
 		err.code = code;
 		pl_put_err(&b, &err);
 	}
+	pl_put_u32(&b, requests(s) - before);
 	return reply(s, PL_MSG_SCOPED, &b);
 }
 
@@ -243,6 +256,7 @@ serve_apply(struct server *s, struct pl_cursor *c)
 	struct pl_call call = { .deadline = pl_mono_ms() + ms,
 		.log = &s->log };
 	const char *scope = pl_get_str(c);
+	uint32_t before = requests(s);
 	struct pl_change *chg;
 	struct pl_outcome *out;
 	struct pl_buf b;
@@ -260,6 +274,7 @@ serve_apply(struct server *s, struct pl_cursor *c)
 		code = PL_EPROTO;
 		goto out;
 	}
+	s->calls++;
 	pl_err_clear(&err);
 	pl_buf_init(&said, PL_LIM_LINE);
 	if (n == 0)
@@ -273,6 +288,7 @@ serve_apply(struct server *s, struct pl_cursor *c)
 		pl_outcome_put(&b, &out[i]);
 	if (n == 0)
 		pl_put_str(&b, said.data);
+	pl_put_u32(&b, requests(s) - before);
 	pl_buf_clear(&said);
 	code = reply(s, PL_MSG_APPLIED, &b);
 out:

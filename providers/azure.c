@@ -108,6 +108,10 @@ const struct pl_provider_desc pl_desc_azure = {
 	.min_ttl = 1,
 	.default_ttl = 60,
 	.parallel = 4,
+	/* Of reads 25 a second and 250 at once, of writes 10 and 200; a set
+	 * that changes costs one of each. */
+	.rate = 1200,
+	.burst = 400,
 	.options = azure_options,
 	.check = azure_check,
 	.recipe = azure_recipe,
@@ -322,12 +326,21 @@ azure_open(void **out, const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static uint32_t
+azure_requests(void *self)
+{
+	const struct azure *p = self;
+
+	return pl_http_requests(p->arm) + pl_http_requests(p->login);
+}
+
 const struct pl_provider pl_provider_azure = {
 	.desc = &pl_desc_azure,
 	.open = azure_open,
 	.scope = azure_scope,
 	.apply = azure_apply,
 	.close = azure_close,
+	.requests = azure_requests,
 };
 
 #endif /* PL_DESCRIBE */

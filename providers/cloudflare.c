@@ -75,7 +75,9 @@ const struct pl_provider_desc pl_desc_cloudflare = {
 	.min_ttl = 60,
 	.default_ttl = 120,
 	.parallel = 4,
-	.rate = 240,
+	/* 1,200 in five minutes, for all that the user does. */
+	.rate = 200,
+	.burst = 200,
 	.options = cloudflare_options,
 	.check = cloudflare_check,
 	.recipe = cloudflare_recipe,
@@ -859,12 +861,21 @@ cloudflare_open(void **self, const struct pl_settings *set,
 	return PL_OK;
 }
 
+static uint32_t
+cloudflare_requests(void *self)
+{
+	const struct cloudflare *p = self;
+
+	return pl_http_requests(p->http);
+}
+
 const struct pl_provider pl_provider_cloudflare = {
 	.desc = &pl_desc_cloudflare,
 	.open = cloudflare_open,
 	.scope = cloudflare_scope,
 	.apply = cloudflare_apply,
 	.close = cloudflare_close,
+	.requests = cloudflare_requests,
 };
 
 #endif

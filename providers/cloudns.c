@@ -56,7 +56,9 @@ const struct pl_provider_desc pl_desc_cloudns = {
 	.min_ttl = 60,
 	.default_ttl = 60,
 	.parallel = 1,
-	.rate = 600,
+	/* So many a minute, 20 a second (see CN_RATE), of one address. */
+	.rate = 500,
+	.burst = 100,
 	.options = cloudns_options,
 	.check = cloudns_check,
 	.recipe = cloudns_recipe,
@@ -759,12 +761,21 @@ cloudns_open(void **self, const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static uint32_t
+cloudns_requests(void *self)
+{
+	const struct cloudns *p = self;
+
+	return pl_http_requests(p->http);
+}
+
 const struct pl_provider pl_provider_cloudns = {
 	.desc = &pl_desc_cloudns,
 	.open = cloudns_open,
 	.scope = cloudns_scope,
 	.apply = cloudns_apply,
 	.close = cloudns_close,
+	.requests = cloudns_requests,
 };
 
 #endif

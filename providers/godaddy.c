@@ -50,7 +50,9 @@ const struct pl_provider_desc pl_desc_godaddy = {
 	.min_ttl = GD_TTL,
 	.default_ttl = GD_TTL,
 	.parallel = 1,
+	/* So many a minute at each endpoint, of which we use several. */
 	.rate = 60,
+	.burst = 60,
 	.options = godaddy_options,
 	.check = godaddy_check,
 	.recipe = godaddy_recipe,
@@ -665,12 +667,21 @@ godaddy_open(void **self, const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static uint32_t
+godaddy_requests(void *self)
+{
+	const struct godaddy *p = self;
+
+	return pl_http_requests(p->http);
+}
+
 const struct pl_provider pl_provider_godaddy = {
 	.desc = &pl_desc_godaddy,
 	.open = godaddy_open,
 	.scope = godaddy_scope,
 	.apply = godaddy_apply,
 	.close = godaddy_close,
+	.requests = godaddy_requests,
 };
 
 #endif

@@ -149,7 +149,8 @@ struct pl_provider_desc {
 	size_t max_batch;		/* changes a call; 0: any */
 	uint32_t min_ttl, default_ttl;	/* seconds */
 	unsigned parallel;		/* calls at once on different scopes; 1 at least */
-	unsigned rate;			/* calls a minute; 0: no limit known */
+	unsigned rate;			/* requests a minute; 0: no limit known */
+	unsigned burst;			/* of them at once after a rest; 0: a sixth of rate */
 	const struct pl_option *options;
 	/* Rules between options ("one of auth-id, …"), or NULL.  Pure: no
 	 * file, no network. */
@@ -202,6 +203,11 @@ struct pl_provider {
 	    const char *scope, const struct pl_change *chg,
 	    struct pl_outcome *out, size_t n, struct pl_err *err);
 	void (*close)(void *self);
+	/*
+	 * Optional (NULL: one a call): how many requests have gone out since
+	 * open().  What they cost is the account's bucket's.
+	 */
+	uint32_t (*requests)(void *self);
 	/*
 	 * Optional (NULL): appends what identifies the host, for a person
 	 * to compare ("placard account show --host-key").  Sends no

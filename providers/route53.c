@@ -272,6 +272,14 @@ route53_open(void **out, const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static uint32_t
+route53_requests(void *self)
+{
+	const struct route53 *p = self;
+
+	return pl_http_requests(p->http);
+}
+
 const struct pl_provider pl_provider_route53 = {
 	.desc = &pl_desc_route53,
 	.open = route53_open,
@@ -279,6 +287,7 @@ const struct pl_provider pl_provider_route53 = {
 	.scope = route53_scope,
 	.apply = route53_apply,
 	.close = route53_close,
+	.requests = route53_requests,
 };
 
 #endif /* PL_DESCRIBE */

@@ -681,6 +681,8 @@ enum pl_code pl_http_call(struct pl_http *h, const struct pl_http_req *req,
 enum pl_code pl_http_many(struct pl_http *h, const struct pl_http_req *req,
     struct pl_http_res *res, size_t n, unsigned parallel, int64_t deadline,
     struct pl_err *err);
+/* How many calls were started since it was opened. */
+uint32_t pl_http_requests(const struct pl_http *h);
 /* Lends the first header of this name (any case), or NULL. */
 const char *pl_http_header_get(const struct pl_http_res *r,
     const char *name, char *out, size_t size);

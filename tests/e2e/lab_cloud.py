@@ -226,6 +226,7 @@ class CloudTests:
         """100 names in 3 zones; gives the calls up and down."""
         fake, placard = cloud.fake, cloud.placard
         fake.limited = False
+        placard.accounts["cloud"]["rate"] = 0
         job = placard.job_file(hundred(
             ["example.com", "example.org", "example.net"]))
         cloud.forget()
