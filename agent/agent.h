@@ -161,6 +161,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *                                what the provider said), requests
  *   PROBE call, deadline     ->
  *                            <-  PROBED call, err, text (providers with PL_P_HOSTKEY)
+ *   SPREAD call, deadline, n × (scope, handle) ->
+ *                            <-  SPREADED call, n × state, requests (PL_P_SPREAD)
  *   CHECK n × check          ->                      (role check)
  *   CANCEL id                ->
  *                            <-  SEEN sighting       (any number, the last one final)
@@ -169,7 +171,7 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *
  * `call` is the engine's number and comes back as it is.  Deadlines are
  * milliseconds from now; requests are those that the call made to the vendor.
- * One SCOPE or APPLY is under way at a time.  A
+ * One SCOPE, APPLY or SPREAD is under way at a time.  A
  * frame out of turn, with another call number, another count of outcomes or
  * bytes that do not parse means that the worker lies: it is killed and its
  * work goes back.  A worker that is silent 2 s past its call's deadline
@@ -178,7 +180,7 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
 enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 	PL_MSG_APPLY, PL_MSG_APPLIED, PL_MSG_CHECK, PL_MSG_CANCEL,
 	PL_MSG_SEEN, PL_MSG_REFILL, PL_MSG_PROBE, PL_MSG_PROBED,
-	PL_MSG_CALL, PL_MSG_CALLED };
+	PL_MSG_CALL, PL_MSG_CALLED, PL_MSG_SPREAD, PL_MSG_SPREADED };
 
 #define PL_SEAM_FD 3
 #define PL_ROLE_ACCOUNT "account"
@@ -526,6 +528,7 @@ struct pl_target {
 	unsigned hops;			/* aliases followed */
 	bool follow;			/* may it follow any? */
 	bool removing;
+	bool spread;			/* the vendor's servers have it, or there is no telling */
 	struct pl_err err;
 	struct pl_target *next;		/* in a waiting list */
 };

@@ -143,8 +143,12 @@ pl_engine_free(struct pl_engine *e)
 		pl_loop_forget(e->loop, e->flush);
 		pl_loop_forget(e->loop, e->checker_idle);
 	}
-	for (size_t i = 0; e->accts != NULL && i < e->o.config->naccounts; i++)
+	for (size_t i = 0; e->accts != NULL && i < e->o.config->naccounts;
+	    i++) {
+		if (!e->own_loop)
+			pl_loop_forget(e->loop, e->accts[i].ask);
 		acct_clear(&e->accts[i]);
+	}
 	free(e->accts);
 	for (size_t i = 0; i < e->nruns; i++)
 		run_free(e->runs[i]);

@@ -27,6 +27,9 @@ struct pl_acct {
 	struct pl_target *scoping, **scoping_last;	/* wait for a scope */
 	struct pl_account_note note;
 	bool note_dirty;
+	uint64_t ask;			/* spread.c: timer of its next question */
+	int64_t ask_gap;		/* ms to the one after it */
+	bool asking;
 	double spent;			/* requests not yet taken out of the bucket */
 	int64_t paused;			/* mono ms */
 	struct pl_err refused;		/* EAUTH: no more calls in this run ... */
@@ -43,6 +46,9 @@ struct pl_look_slot {
 	struct pl_task *task;		/* NULL: free */
 	uint32_t id;
 	bool sent;
+	bool held;			/* not to be sent yet, see spread.c ... */
+	bool waited;			/* ... or it was */
+	int64_t since;			/* mono ms: held from then on */
 	size_t next;			/* free ones: the next, from 1; 0: last */
 };
 
@@ -124,6 +130,13 @@ void pl_engine_kick(struct pl_engine *e, int64_t ms);
 void pl_look_start(struct pl_task *t, enum pl_look look);
 void pl_look_stop(struct pl_task *t);	/* nothing where none is open */
 void pl_look_send(struct pl_engine *e);
+/* A look that was held may be sent. */
+void pl_look_release(struct pl_engine *e, struct pl_look_slot *s);
+
+/* spread.c */
+/* Is the vendor to be asked first, in first_ms, whether all its servers have
+ * what the task has published?  Then its look is held, and released by us. */
+bool pl_spread_hold(struct pl_task *t, int64_t first_ms);
 
 /* resident.c */
 void pl_resident_spec(struct pl_acct *a, struct pl_worker_spec *spec);

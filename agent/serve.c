@@ -298,6 +298,42 @@ out:
 }
 
 static enum pl_code
+serve_spread(struct server *s, struct pl_cursor *c)
+{
+	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c), n;
+	struct pl_call call = { .deadline = pl_mono_ms() + ms,
+		.log = &s->log };
+	uint32_t before = requests(s);
+	struct pl_spread *list;
+	struct pl_buf b;
+
+	n = pl_get_count(c, 8);
+	if (c->bad || s->provider->spread == NULL)
+		return PL_EPROTO;
+	list = pl_array(n + 1, sizeof(*list));
+	for (uint32_t i = 0; i < n; i++) {
+		list[i].scope = pl_get_str(c);
+		list[i].handle = pl_get_str(c);
+		if (list[i].scope == NULL || list[i].handle == NULL)
+			c->bad = true;
+	}
+	if (c->bad) {
+		free(list);
+		return PL_EPROTO;
+	}
+	s->calls++;
+	s->provider->spread(s->self, &call, list, n);
+	pl_buf_init(&b, PL_LIM_FRAME);
+	pl_put_u32(&b, id);
+	pl_put_u32(&b, n);
+	for (uint32_t i = 0; i < n; i++)
+		pl_put_u8(&b, (uint8_t)list[i].state);
+	pl_put_u32(&b, requests(s) - before);
+	free(list);
+	return reply(s, PL_MSG_SPREADED, &b);
+}
+
+static enum pl_code
 serve_probe(struct server *s, struct pl_cursor *c)
 {
 	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c);
@@ -439,6 +475,8 @@ pl_serve(const struct pl_provider *const *table,
 			code = serve_scope(&s, &f.body);
 		else if (f.type == PL_MSG_APPLY)
 			code = serve_apply(&s, &f.body);
+		else if (f.type == PL_MSG_SPREAD)
+			code = serve_spread(&s, &f.body);
 		else if (f.type == PL_MSG_PROBE)
 			code = serve_probe(&s, &f.body);
 		else

@@ -51,7 +51,7 @@ const struct pl_provider_desc pl_desc_cloudns = {
 	.program = "placard-http",
 	.summary = "ClouDNS",
 	.kinds = 1u << PL_TXT | 1u << PL_CNAME,
-	.flags = PL_P_LOOK | PL_P_ALIAS | PL_P_HTTP,
+	.flags = PL_P_LOOK | PL_P_ALIAS | PL_P_HTTP | PL_P_SPREAD,
 	.max_batch = 300,
 	.min_ttl = 60,
 	.default_ttl = 60,
@@ -719,6 +719,48 @@ cloudns_apply(void *self, const struct pl_call *call, const char *scope,
 	    chg, out, n, err);
 }
 
+/* ---- spread ---- */
+
+/* is-updated: have all servers the zone as it is now? */
+static enum pl_spread_state
+cn_updated(struct cloudns *c, const struct pl_call *call, const char *scope)
+{
+	enum pl_spread_state state = PL_SPREAD_UNKNOWN;
+	struct cloud_zone *zone;
+	struct pl_err err;
+	struct cn_req r;
+	json_t *answer;
+
+	pl_err_clear(&err);
+	if (cn_find(c, call, scope, &zone, &err) != PL_OK)
+		return PL_SPREAD_UNKNOWN;
+	cn_begin(c, &r, "is-updated");
+	pl_form_add(&r.form, "domain-name", zone->id);
+	if (cn_call(c, call, &r, "is updated", &answer, &err) == PL_OK &&
+	    pl_json_is_bool(answer))
+		state = pl_json_true(answer) ? PL_SPREAD_DONE :
+		    PL_SPREAD_NOT_YET;
+	else if (err.code == PL_ELIMIT)
+		state = PL_SPREAD_NOT_YET;
+	pl_json_free(answer);
+	return state;
+}
+
+/* The vendor knows of zones only. */
+static void
+cloudns_spread(void *self, const struct pl_call *call,
+    struct pl_spread *list, size_t n)
+{
+	struct cloudns *c = self;
+	size_t i;
+
+	pl_http_log(c->http, call->log);
+	for (i = 0; i < n; i++)
+		list[i].state = i > 0 && strcmp(list[i].scope,
+		    list[i - 1].scope) == 0 ? list[i - 1].state :
+		    cn_updated(c, call, list[i].scope);
+}
+
 /* ---- open and close ---- */
 
 static void
@@ -776,6 +818,7 @@ const struct pl_provider pl_provider_cloudns = {
 	.apply = cloudns_apply,
 	.close = cloudns_close,
 	.requests = cloudns_requests,
+	.spread = cloudns_spread,
 };
 
 #endif

@@ -123,6 +123,13 @@ struct pl_call {
 void pl_say_zones(const struct pl_call *call, size_t n, bool more,
     const char *(*name)(const void *ctx, size_t i), const void *ctx);
 
+/* Do all of the vendor's servers have what an ADD has left this handle for? */
+enum pl_spread_state { PL_SPREAD_UNKNOWN, PL_SPREAD_NOT_YET, PL_SPREAD_DONE };
+struct pl_spread {
+	const char *scope, *handle;
+	enum pl_spread_state state;
+};
+
 /* ---- providers --------------------------------------------------------- */
 
 #define PL_P_LOOK	0x1	/* knows PL_LOOK: the engine looks before it adds */
@@ -139,6 +146,9 @@ void pl_say_zones(const struct pl_call *call, size_t n, bool more,
  * before it says that it is ready.  Has fd and serve below.
  */
 #define PL_P_RESIDENT	0x40
+
+/* Has spread(): the vendor tells when all its servers have a change. */
+#define PL_P_SPREAD	0x80
 
 struct pl_provider_desc {
 	const char *name;		/* as in `provider = "…"` */
@@ -208,6 +218,13 @@ struct pl_provider {
 	 * open().  What they cost is the account's bucket's.
 	 */
 	uint32_t (*requests)(void *self);
+	/*
+	 * PL_P_SPREAD only, else NULL: sets the state of each.  Ordered by
+	 * scope.  What cannot be found out is PL_SPREAD_UNKNOWN, with which
+	 * they come; it is a hint, so there is no error.
+	 */
+	void (*spread)(void *self, const struct pl_call *call,
+	    struct pl_spread *list, size_t n);
 	/*
 	 * Optional (NULL): appends what identifies the host, for a person
 	 * to compare ("placard account show --host-key").  Sends no
