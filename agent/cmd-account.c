@@ -361,7 +361,7 @@ static void
 works_text(const struct pl_account *a, const char *said)
 {
 	size_t count = strspn(said, "0123456789");
-	const char *p = strchr(said, '\n');
+	const char *p = count > 0 ? strchr(said, '\n') : NULL;
 	bool more = said[count] == '+' || (p != NULL &&
 	    strtoull(said, NULL, 10) > 5);
 
@@ -370,7 +370,8 @@ works_text(const struct pl_account *a, const char *said)
 		pl_cli_print(", reaches %s%.*s zone%s", said[count] == '+' ?
 		    "at least " : "", (int)count, said,
 		    count == 1 && said[0] == '1' ? "" : "s");
-		for (const char *sep = ": "; *++p != '\0'; sep = ", ") {
+		for (const char *sep = ": "; *++p != '\0' && *p != '!';
+		    sep = ", ") {
 			pl_cli_print("%s%.*s", sep, (int)strcspn(p, "\n"), p);
 			p += strcspn(p, "\n");
 		}
@@ -379,25 +380,55 @@ works_text(const struct pl_account *a, const char *said)
 	pl_cli_print("\n");
 }
 
+/* Lends the next warning of what was said, *n octets; NULL: none. */
+static const char *
+next_warning(const char *p, size_t *n)
+{
+	for (; *p != '\0'; p += *n + (p[*n] == '\n')) {
+		*n = strcspn(p, "\n");
+		if (*p == '!') {
+			--*n;
+			return p + 1;
+		}
+	}
+	return NULL;
+}
+
 static void
 works_json(const struct pl_account *a, const char *said)
 {
-	json_t *j = pl_json_object(), *list = pl_json_array();
-	const char *p = strchr(said, '\n');
+	json_t *j = pl_json_object(), *list = pl_json_array(),
+	    *warnings = pl_json_array();
+	const char *p = *said >= '0' && *said <= '9' ? strchr(said, '\n') :
+	    NULL, *w;
+	size_t n;
 
 	pl_json_sets(j, "account", a->settings.account);
 	pl_json_setb(j, "works", true);
+	for (w = said; (w = next_warning(w, &n)) != NULL; w += n)
+		pl_json_append(warnings, pl_json_stringn(w, n));
 	if (p != NULL) {
 		pl_json_seti(j, "zones", strtoll(said, NULL, 10));
 		pl_json_setb(j, "more", said[strspn(said, "0123456789")] ==
 		    '+');
-		for (; *++p != '\0'; p += strcspn(p, "\n"))
+		for (; *++p != '\0' && *p != '!'; p += strcspn(p, "\n"))
 			pl_json_append(list, pl_json_stringn(p,
 			    strcspn(p, "\n")));
 		pl_json_set(j, "first", pl_json_share(list));
 	}
 	pl_json_free(list);
+	pl_json_set(j, "warnings", warnings);
 	pl_cli_print_json(j);
+}
+
+static void
+warn_text(const struct pl_account *a, const char *said)
+{
+	size_t n;
+
+	for (; (said = next_warning(said, &n)) != NULL; said += n)
+		fprintf(stderr, "placard: account %s: %.*s\n",
+		    a->settings.account, (int)n, said);
 }
 
 static int
@@ -414,8 +445,10 @@ account_test(struct pl_session *s, const struct pl_account *a)
 		status = pl_cli_fail(s->cli, &err);
 	} else if (s->cli->json)
 		works_json(a, said.data);
-	else
+	else {
 		works_text(a, said.data);
+		warn_text(a, said.data);
+	}
 	pl_buf_clear(&said);
 	return status;
 }

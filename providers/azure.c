@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "azure.h"
 
@@ -153,6 +154,78 @@ zone_name(const void *ctx, size_t i)
 	return self->zones[i].name;
 }
 
+/* Reading harms nobody; to write what is no TXT or CNAME is not needed. */
+static bool
+action_needed(const char *action)
+{
+	static const char zones[] = "microsoft.network/dnszones/";
+	size_t n = strlen(action);
+
+	if (n >= 5 && strcasecmp(action + n - 5, "/read") == 0)
+		return true;
+	if (strncasecmp(action, zones, sizeof(zones) - 1) != 0)
+		return false;
+	action += sizeof(zones) - 1;
+	return strncasecmp(action, "txt/", 4) == 0 ||
+	    strncasecmp(action, "cname/", 6) == 0;
+}
+
+static void
+actions_say(const struct pl_call *call, const json_t *list)
+{
+	struct pl_buf b;
+	const char *action;
+	size_t i, k, n = 0;
+
+	pl_buf_init(&b, PL_LIM_LINE);
+	for (i = 0; i < pl_json_count(list); i++) {
+		const json_t *all = pl_json_get(pl_json_at(list, i),
+		    "actions");
+
+		for (k = 0; k < pl_json_count(all) && n < 3; k++) {
+			action = pl_json_str(pl_json_at(all, k));
+			if (action != NULL && strlen(action) < 80 &&
+			    !action_needed(action))
+				pl_buf_addf(&b, "%s%s", n++ > 0 ? ", " : "",
+				    action);
+		}
+	}
+	if (n > 0)
+		pl_say_warning(call, "its role allows more than TXT and CNAME "
+		    "records: %s", b.data);
+	pl_buf_clear(&b);
+}
+
+/*
+ * What may the application do in the group (Authorization, permissions:
+ * list for resource group)?  Roles of record sets only do not let it ask.
+ */
+static void
+warn_wide(struct azure *self, const struct pl_call *call)
+{
+	const char *group = self->group != NULL ? self->group :
+	    self->nzones > 0 ? self->zones[0].group : NULL;
+	struct azure_req q = { .what = "permissions", .method = "GET" };
+	struct azure_res r;
+	struct pl_buf b;
+
+	if (call->said == NULL || group == NULL)
+		return;
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_adds(&b, "/subscriptions/");
+	pl_url_escape(&b, self->subscription, false);
+	pl_buf_adds(&b, "/resourceGroups/");
+	pl_url_escape(&b, group, false);
+	pl_buf_adds(&b, "/providers/Microsoft.Authorization/permissions"
+	    "?api-version=2022-04-01");
+	q.target = pl_buf_take(&b);
+	azure_send(self, call, &q, &r, 1);
+	if (r.code == PL_OK)
+		actions_say(call, pl_json_get(r.doc, "value"));
+	azure_res_clear(&r, 1);
+	azure_req_clear(&q, 1);
+}
+
 /*
  * n == 0: a token proves the credentials.  A role for one record set may
  * neither list zones nor read one; that is no fault of theirs where the
@@ -174,6 +247,8 @@ azure_test(struct azure *self, const struct pl_call *call,
 		if (code == PL_OK)
 			pl_say_zones(call, self->nzones, false, zone_name,
 			    self);
+		if (code == PL_OK)
+			warn_wide(self, call);
 	}
 	if (code == PL_EAUTH && denied && self->group != NULL) {
 		pl_err_clear(err);

@@ -318,6 +318,18 @@ cf_lists(struct cloudflare *f, const struct pl_call *call, const char *what,
 
 /* ---- zones ---- */
 
+static void
+cf_warn(const struct cloudflare *f, const struct pl_call *call)
+{
+	if (f->email != NULL)
+		pl_say_warning(call, "the global API key may do all that its "
+		    "user may; an api-token with Zone Read and DNS Edit is "
+		    "enough");
+	else if (f->zones.wide[0] != '\0')
+		pl_say_warning(call, "the token may do more than is needed: "
+		    "%s", f->zones.wide);
+}
+
 /* Which zones can hold a proof, and why others cannot. */
 static bool
 cf_zone(void *ctx, const json_t *row)
@@ -327,12 +339,15 @@ cf_zone(void *ctx, const json_t *row)
 	const char *name = pl_json_str(pl_json_get(row, "name"));
 	const char *status = pl_json_str(pl_json_get(row, "status"));
 	const char *type = pl_json_str(pl_json_get(row, "type"));
+	static const char *const needed[] = { "#zone:read",
+		"#dns_records:read", "#dns_records:edit", NULL };
 	const char *why = NULL;
 	bool elsewhere = true;
 
 	if (id == NULL || name == NULL || strlen(id) != 32 ||
 	    strspn(id, "0123456789abcdef") != 32)
 		return false;
+	cloud_zones_rights(zones, pl_json_get(row, "permissions"), needed);
 	if (pl_streq(type, "internal"))
 		return true;
 	if (status != NULL && strcmp(status, "active") != 0)
@@ -802,6 +817,7 @@ cloudflare_apply(void *self, const struct pl_call *call, const char *scope,
 		if (cf_zones(f, call, NULL, err) != PL_OK)
 			return err->code;
 		cloud_zones_say(&f->zones, call);
+		cf_warn(f, call);
 		return PL_OK;
 	}
 	if (cf_scope(f, call, scope, &zone, err) != PL_OK)

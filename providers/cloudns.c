@@ -708,6 +708,10 @@ cloudns_apply(void *self, const struct pl_call *call, const char *scope,
 		if (cn_zones(c, call, err) != PL_OK)
 			return err->code;
 		cloud_zones_say(&c->zones, call);
+		if (strcmp(c->kind, "auth-id") == 0)
+			pl_say_warning(call, "auth-id is a user of the whole "
+			    "account; a sub-user reaches only the zones that "
+			    "are delegated to it");
 		return PL_OK;
 	}
 	if (cn_find(c, call, scope, &zone, err) != PL_OK)

@@ -130,6 +130,11 @@ struct pl_spread {
 	enum pl_spread_state state;
 };
 
+/* Behind the zones: the account could do more than it is here for, as the
+ * API tells or its kind of credential. */
+void pl_say_warning(const struct pl_call *call, const char *fmt, ...)
+    PL_PRINTF(2, 3);
+
 /* ---- providers --------------------------------------------------------- */
 
 #define PL_P_LOOK	0x1	/* knows PL_LOOK: the engine looks before it adds */

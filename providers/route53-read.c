@@ -521,6 +521,25 @@ page_say(const struct pl_call *call, const struct pl_xml *doc)
 	free(p.names);
 }
 
+/* Health checks are no business of ours, and reading their number changes
+ * nothing: a policy that allows it was not made for this alone. */
+static void
+warn_wide(struct route53 *self, const struct pl_call *call)
+{
+	struct route53_req q = { .what = "health checks", .method = "GET",
+		.path = "healthcheckcount",
+		.root = "GetHealthCheckCountResponse" };
+	struct pl_xml *doc;
+
+	if (call->said == NULL)
+		return;
+	if (route53_call(self, call, &q, &doc, NULL, NULL) == PL_OK)
+		pl_say_warning(call, "the key may read health checks as well: "
+		    "its policy is wider than what provider show route53 --for "
+		    "prints");
+	pl_xml_free(doc);
+}
+
 enum pl_code
 route53_prove(struct route53 *self, const struct pl_call *call,
     const struct route53_zone *zone, struct pl_err *err)
@@ -545,8 +564,10 @@ route53_prove(struct route53 *self, const struct pl_call *call,
 		q.root = "ListResourceRecordSetsResponse";
 	}
 	code = route53_call(self, call, &q, &doc, NULL, err);
-	if (code == PL_OK && zone == NULL)
+	if (code == PL_OK && zone == NULL) {
 		page_say(call, doc);
+		warn_wide(self, call);
+	}
 	pl_xml_free(doc);
 	pl_buf_clear(&path);
 	return code;

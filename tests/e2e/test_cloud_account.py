@@ -10,6 +10,7 @@ import time
 import pytest
 
 import lab
+import lab_daemon
 from lab_vendor import CloudBed
 from fakes import azure, cloudflare, cloudns, godaddy, route53
 
@@ -76,3 +77,115 @@ def test_what_is_owed_is_waited_for(tmp_path):
         journal.close()
         bed.clean()
         assert fake.calls()[0].time >= now + 3.9
+
+
+# -- account test
+
+# What each vendor lets on of rights that are not needed.
+WIDE = {
+    "azure": "Microsoft.Network/dnsZones/*, Microsoft.Support/*",
+    "cloudns": "sub-user",
+    "route53": "health checks",
+}
+
+
+def tested(bed, status=0):
+    """What a test says, as text and as JSON; nothing has been changed."""
+    done = bed.placard.run("account", "test", "cloud")
+    assert done.status == status, done
+    again = bed.placard.json("account", "test", "cloud").objects[0]
+    assert all(r.method == "GET" or bed.fake.vendor == "cloudns" or
+               "/oauth2/" in r.target for r in bed.fake.calls())
+    bed.unchanged()
+    return done, again
+
+
+def test_what_is_not_needed_is_said(bed):
+    done, again = tested(bed)
+    assert again["works"] is True and again["zones"] > 2, again
+    assert "example.com" in again["first"]
+    assert done.out.startswith("account cloud: works, reaches "), done
+    want = WIDE.get(bed.fake.vendor)
+    if want is None:
+        assert again["warnings"] == [] and done.err == "", done
+        return
+    assert len(again["warnings"]) == 1 and want in again["warnings"][0], again
+    assert done.err.startswith("placard: account cloud: "), done
+    assert want in done.err and "!" not in done.out
+
+
+@pytest.mark.parametrize("vendor, who", [
+    ("azure", "reader"), ("azure", "record-only"), ("cloudns", "sub"),
+    ("cloudns", "named")])
+def test_nothing_is_said_of_narrow_rights(tmp_path, vendor, who):
+    with VENDORS[vendor].Fake() as fake:
+        bed = CloudBed(tmp_path, fake)
+        bed.login(fake.credentials_of(who))
+        done, again = tested(bed)
+        assert again["warnings"] == [] and done.err == "", done
+
+
+def test_nothing_is_said_of_the_policy_that_is_printed(tmp_path):
+    with route53.Fake() as fake:
+        fake.keys["admin"]["actions"] = {
+            "ListHostedZonesByName", "ListResourceRecordSets", "GetChange",
+            "ChangeResourceRecordSets"}
+        bed = CloudBed(tmp_path, fake)
+        done, again = tested(bed)
+        assert again["warnings"] == [] and done.err == "", done
+
+
+def test_cloudflare_tells_what_its_credentials_may(tmp_path):
+    with cloudflare.Fake() as fake:
+        bed = CloudBed(tmp_path, fake)
+        bed.login({"email": fake.email, "api-key": fake.key})
+        done, again = tested(bed)
+        assert "global API key" in done.err, done
+        plain = fake.zone_json
+        fake.zone_json = lambda zone: plain(zone) | {"permissions": [
+            "#zone:read", "#zone:edit", "#dns_records:edit", "#ssl:edit"]}
+        bed.login(credentials(fake))
+        done, again = tested(bed)
+        assert "#zone:edit, #ssl:edit" in again["warnings"][0], again
+        assert "dns_records" not in again["warnings"][0]
+
+
+# -- a refused credential
+
+def wrong(fake):
+    """Credentials as they should be, but for the secret."""
+    given = credentials(fake)
+    for name in ("client-secret", "api-token", "auth-password", "secret",
+                 "secret-access-key"):
+        if name in given:
+            given[name] = "wrong" + given[name][5:]
+    return given
+
+
+def test_a_refused_credential_is_not_hammered(bed):
+    """Many jobs, one try; the account pauses and says so, and a better
+    credential makes all of them good."""
+    bed.login(wrong(bed.fake))
+    with lab_daemon.Daemon(bed.placard) as daemon:
+        names = [f"job{n}" for n in range(8)]
+        for n, name in enumerate(names):
+            daemon.submit(lab.job(lab.dns01(f"w{n}.example.com"), name=name))
+        lab.wait_for(lambda: "account-refused" in daemon.log(), "refused")
+        tried = len(bed.fake.calls())
+        assert tried <= 2, bed.fake.calls()
+        # Later ones do not try again either.
+        daemon.submit(lab.job(lab.dns01("late.example.com"), name="late"))
+        time.sleep(1)
+        assert len(bed.fake.calls()) == tried
+        assert daemon.log().count("account-refused") == 1
+        assert "pause=60s" in daemon.log()
+        assert daemon.show("late")["state"] == "queued"
+        bed.unchanged()
+        bed.login(credentials(bed.fake))
+        daemon.write()
+        daemon.hup()
+        for name in [*names, "late"]:
+            assert daemon.wait(name).report["state"] == "visible"
+            daemon.release(name)
+        lab.wait_for(lambda: not daemon.unfinished(), "all gone", gap=0.1)
+    bed.unchanged()

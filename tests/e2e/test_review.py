@@ -5,6 +5,7 @@ job file, aliases in the pre-flight."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -13,6 +14,8 @@ import pytest
 
 import lab
 import lab_schema
+from lab_vendor import CloudBed
+from fakes import route53
 
 
 def wait_text(bed, name, count=1):
@@ -210,6 +213,28 @@ def test_the_policy_for_route53_names_these_records_only(placard):
         "_acme-challenge.example.com", "_acme-challenge.www.example.net",
         "_0a.example.org"]
     assert names[prefix + "RecordTypes"] == ["TXT", "CNAME"]
+
+
+def test_the_policy_for_route53_is_enough_and_no_more(tmp_path):
+    """What is printed for a name is all that its proof takes."""
+    with route53.Fake(limited=False) as fake:
+        bed = CloudBed(tmp_path, fake)
+        text = recipe(bed.placard, "route53", "example.com")
+        policy = json.loads(text[text.index("{"):text.rindex("}") + 1])
+        key = fake.keys["admin"]
+        key["actions"] = {s["Action"].partition(":")[2]
+                          for s in policy["Statement"]}
+        key["changes"] = ("TXT", "|".join(map(re.escape, policy["Statement"][
+            -1]["Condition"]["ForAllValues:StringEquals"][
+                "route53:ChangeResourceRecordSetsNormalizedRecordNames"])))
+        done = bed.placard.json("present", *bed.one())
+        assert done.status == 0 and done.report["state"] == "visible", done
+        refused = bed.present(*bed.one("www.example.com"))
+        assert refused.status in (1, 4), refused
+        assert "403" in refused.text(), refused
+        assert {r.status for r in fake.calls()
+                if "www.example.com" not in r.body.decode()} == {200}
+        bed.clean()
 
 
 def test_the_policy_for_named_is_one_that_named_takes(placard, tmp_path):
