@@ -75,7 +75,7 @@ const struct pl_provider_desc pl_desc_cloudns = {
 #define CN_PAGES	500
 #define CN_BY_NAME	3	/* up to so many names are asked for singly */
 #define CN_PARALLEL	4
-#define CN_RATE		13	/* a second; with its surge below the 20 allowed */
+#define CN_RATE		17	/* a second; with its surge below the 20 allowed */
 #define CN_BLOCKED_MS	1000
 
 /* What the vendor's lists agree on; an account may have others. */

@@ -721,7 +721,7 @@ call_end(struct call *c, CURLcode how)
 static int
 call_pace(struct pl_http *h)
 {
-	double most = (double)h->rate / 3 + 1;
+	double most = (double)h->rate / 9 + 1;
 	int64_t now = pl_mono_ms();
 
 	if (h->rate == 0)

@@ -633,7 +633,7 @@ struct pl_http_opts {
 	const char *ca_file;	/* NULL: the system's */
 	int64_t timeout_ms;	/* of one call; 0: 60 s */
 	bool patient;		/* it may be silent for all of that time: no 10 s rule */
-	unsigned rate;		/* starts at most so many calls a second, a third more at once; 0: any */
+	unsigned rate;		/* starts at most so many calls a second, a ninth more at once; 0: any */
 	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
 };
 enum pl_code pl_http_open(struct pl_http **out,
