@@ -28,6 +28,7 @@ struct pl_account {
 	unsigned line;
 	uint32_t ttl;			/* seconds; the provider's default where not given */
 	int64_t timeout_ms;		/* of one call */
+	unsigned rate;			/* requests a minute; 0: any */
 	char **allow_names;		/* NULL-terminated patterns, or NULL */
 	bool follow;			/* publish where a CNAME leads */
 };
@@ -191,11 +192,14 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *   REFILL n × (scope, change) -> (resident accounts only, before READY:
  *                                 what is published; an empty one ends it)
  *   SCOPE call, deadline, names ->
- *                            <-  SCOPED call, n × (code, scope, text)
+ *                            <-  SCOPED call, n × (code, scope, text), requests
  *   APPLY call, deadline, k × (scope, n, changes) ->
- *                            <-  APPLIED call, k × (err, n, outcomes)
+ *                            <-  APPLIED call, k × (err, n, outcomes; without
+ *                                changes what the provider said), requests
  *   PROBE call, deadline     ->
  *                            <-  PROBED call, err, text (providers with PL_P_HOSTKEY)
+ *   SPREAD call, deadline, n × (scope, handle) ->
+ *                            <-  SPREADED call, n × state, requests (PL_P_SPREAD)
  *   CHECK n × check          ->                      (role check)
  *   CANCEL id                ->
  *                            <-  SEEN sighting       (any number, the last one final)
@@ -211,7 +215,8 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
  *                            <-  CALLED call, err, PEM
  *
  * `call` is the engine's number and comes back as it is.  Deadlines are
- * milliseconds from now.  One SCOPE or APPLY is under way at a time.  A
+ * milliseconds from now; requests are those that the call made to the vendor.
+ * One SCOPE, APPLY or SPREAD is under way at a time.  A
  * frame out of turn, with another call number, another count of outcomes or
  * bytes that do not parse means that the worker lies: it is killed and its
  * work goes back.  A worker that is silent 2 s past its call's deadline
@@ -220,7 +225,7 @@ enum pl_code pl_loop_turn(struct pl_loop *l, struct pl_err *err);
 enum pl_msg { PL_MSG_HELLO = 1, PL_MSG_READY, PL_MSG_SCOPE, PL_MSG_SCOPED,
 	PL_MSG_APPLY, PL_MSG_APPLIED, PL_MSG_CHECK, PL_MSG_CANCEL,
 	PL_MSG_SEEN, PL_MSG_REFILL, PL_MSG_PROBE, PL_MSG_PROBED,
-	PL_MSG_CALL, PL_MSG_CALLED };
+	PL_MSG_CALL, PL_MSG_CALLED, PL_MSG_SPREAD, PL_MSG_SPREADED };
 
 #define PL_SEAM_FD 3
 #define PL_ROLE_ACCOUNT "account"
@@ -615,6 +620,7 @@ struct pl_target {
 	unsigned hops;			/* aliases followed */
 	bool follow;			/* may it follow any? */
 	bool removing;
+	bool spread;			/* the vendor's servers have it, or there is no telling */
 	struct pl_err err;
 	struct pl_target *next;		/* in a waiting list */
 };
@@ -750,6 +756,11 @@ enum pl_code pl_engine_work(struct pl_engine *e, const volatile int *stop,
 enum pl_code pl_engine_test(struct pl_engine *e,
     const struct pl_account *account, const char *name,
     char scope[PL_NAME_MAX], struct pl_err *err);
+/* As above for the account as a whole; `said` gets what it reaches: how many
+ * zones ("3", or "100+") and the first few, one a line; "": not known. */
+enum pl_code pl_engine_test_account(struct pl_engine *e,
+    const struct pl_account *account, struct pl_buf *said,
+    struct pl_err *err);
 
 /* What identifies the account's host (PL_P_HOSTKEY), appended to text;
  * blocks in the loop until answered. */

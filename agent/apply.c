@@ -164,6 +164,7 @@ struct answer {
 	struct pl_outcome *out;		/* one a target */
 	struct part *parts;
 	size_t nparts;
+	uint32_t cost;			/* requests that the call made */
 };
 
 static void
@@ -181,6 +182,7 @@ answer_all(struct answer *a, size_t n, const struct pl_err *err)
 		a->out[i] = (struct pl_outcome){ .code = PL_EUNDONE };
 	a->parts[0] = (struct part){ n, *err };
 	a->nparts = 1;
+	a->cost = 1;
 }
 
 /* Reads it; false: it makes no sense. */
@@ -209,7 +211,8 @@ answer_read(struct answer *a, const struct pl_batch *b, struct pl_cursor *c)
 		if (c->bad)
 			return false;
 	}
-	return true;
+	a->cost = pl_get_u32(c);
+	return !c->bad;
 }
 
 /* The number of scopes in a slice. */
@@ -506,6 +509,9 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 
 	err = answer_err(&a);
 	pl_batch_count(b, op, err->code);
+	/* Only the first of a batch's calls was reckoned with. */
+	pl_pace_cost(b->a, b->reserved ? a.cost : a.cost + 1);
+	b->reserved = false;
 	if (err->code == PL_OK)
 		b->a->refusals = 0;
 	for (size_t i = 0; op != PL_LOOK && i < n; i++)

@@ -16,6 +16,7 @@ struct test {
 	uint32_t call;
 	struct pl_err err;
 	char scope[PL_NAME_MAX];
+	struct pl_buf *said;	/* or NULL */
 };
 
 static void
@@ -43,6 +44,7 @@ static void
 test_apply(void *arg, struct pl_frame *f, const struct pl_err *err)
 {
 	struct test *t = arg;
+	const char *s;
 
 	t->done = true;
 	t->gone = f == NULL;
@@ -50,8 +52,13 @@ test_apply(void *arg, struct pl_frame *f, const struct pl_err *err)
 		t->err = *err;
 	else if (pl_get_u32(&f->body) != t->call)
 		pl_fail(&t->err, PL_EPROTO, "worker's answer makes no sense");
-	else
+	else {
 		pl_get_err(&f->body, &t->err);
+		pl_get_u32(&f->body);		/* no outcomes */
+		s = pl_get_str(&f->body);
+		if (t->said != NULL && s != NULL && !f->body.bad)
+			pl_buf_adds(t->said, s);
+	}
 }
 
 static enum pl_code
@@ -84,12 +91,13 @@ test_call(struct pl_engine *e, struct pl_worker *w, struct test *t,
 	return code;
 }
 
-enum pl_code
-pl_engine_test(struct pl_engine *e, const struct pl_account *account,
-    const char *name, char scope[PL_NAME_MAX], struct pl_err *err)
+static enum pl_code
+test_account(struct pl_engine *e, const struct pl_account *account,
+    const char *name, char scope[PL_NAME_MAX], struct pl_buf *said,
+    struct pl_err *err)
 {
 	struct pl_acct *a = pl_acct_of(e, account);
-	struct test t = { .done = false };
+	struct test t = { .said = said };
 	struct pl_worker *w;
 	enum pl_code code = PL_OK;
 
@@ -110,6 +118,22 @@ pl_engine_test(struct pl_engine *e, const struct pl_account *account,
 	if (t.done && !t.gone)
 		pl_worker_release(w);
 	return code;
+}
+
+enum pl_code
+pl_engine_test(struct pl_engine *e, const struct pl_account *account,
+    const char *name, char scope[PL_NAME_MAX], struct pl_err *err)
+{
+	return test_account(e, account, name, scope, NULL, err);
+}
+
+enum pl_code
+pl_engine_test_account(struct pl_engine *e, const struct pl_account *account,
+    struct pl_buf *said, struct pl_err *err)
+{
+	char scope[PL_NAME_MAX];
+
+	return test_account(e, account, NULL, scope, said, err);
 }
 
 /* ---- host keys ------------------------------------------------------------------------ */

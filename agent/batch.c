@@ -48,32 +48,7 @@ pl_batch_end(struct pl_batch *b, bool worker_lives)
 	pl_engine_kick(e, 0);
 }
 
-/* ---- pacing ------------------------------------------------------------------- */
-
-/* Takes a token of the account's bucket; else gives how long to wait. */
-static int64_t
-pace(struct pl_acct *a)
-{
-	double rate = (double)a->conf->desc->rate / 60000, most;
-	int64_t now = pl_wall_ms(), past;
-
-	if (a->conf->desc->rate == 0)
-		return 0;
-	most = (double)a->conf->desc->rate / 6 + 1;
-	past = now - a->note.stamp;
-	if (a->note.stamp == 0)
-		a->note.tokens = most;
-	else if (past > 0)
-		a->note.tokens += (double)past * rate;
-	if (a->note.tokens > most)
-		a->note.tokens = most;
-	a->note.stamp = now;
-	if (a->note.tokens < 1)
-		return (int64_t)((1 - a->note.tokens) / rate) + 1;
-	a->note.tokens -= 1;
-	a->note_dirty = true;
-	return 0;
-}
+/* ---- an account's own faults ------------------------------------------------------ */
 
 /* A refused credential is not used again, or not soon. */
 static void
@@ -99,15 +74,8 @@ pl_acct_trouble(struct pl_acct *a, const struct pl_err *err)
 {
 	if (err->code == PL_EAUTH)
 		account_refused(a, err);
-	if (err->code == PL_ELIMIT) {
-		int64_t ms = err->retry_after > 0 ? err->retry_after : 1000;
-
-		if (ms > 3600000)
-			ms = 3600000;
-		a->paused = pl_mono_ms() + ms;
-		a->note.paused = pl_wall_ms() + ms;
-		a->note_dirty = true;
-	}
+	if (err->code == PL_ELIMIT)
+		pl_pace_limited(a, err->retry_after);
 }
 
 /* ---- scope --------------------------------------------------------------------- */
@@ -169,6 +137,7 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 	struct pl_cursor *c;
 	struct pl_err each;
 	const char *scope;
+	uint32_t cost;
 	bool bad;
 
 	for (size_t i = 0; i < b->nsent; i++)
@@ -207,6 +176,10 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 		if (t->probing)
 			pl_task_settle(t->task);
 	}
+	cost = pl_get_u32(c);
+	if (bad || c->bad)
+		cost = 1;
+	pl_pace_cost(b->a, cost);
 	if (bad)
 		pl_worker_lied(b->w, "answer to SCOPE makes no sense");
 	pl_batch_end(b, !bad);
@@ -220,6 +193,7 @@ batch_new(struct pl_acct *a, struct pl_worker *w)
 	b->e = a->engine;
 	b->a = a;
 	b->w = w;
+	b->reserved = true;
 	a->inflight++;
 	return b;
 }
@@ -433,7 +407,7 @@ acct_step(struct pl_acct *a, int64_t now, int64_t *wake)
 	}
 	if (a->inflight >= a->conf->desc->parallel)
 		return false;
-	wait = a->paused > now ? a->paused - now : pace(a);
+	wait = pl_pace_take(a);
 	if (wait > 0) {
 		if (a->waiting == 0)
 			a->waiting = now;
@@ -445,6 +419,7 @@ acct_step(struct pl_acct *a, int64_t now, int64_t *wake)
 		    now - a->waiting);
 	a->waiting = 0;
 	if (!pl_acct_worker(a, &w, &err)) {
+		pl_pace_cost(a, 0);
 		if (err.code == PL_OK)
 			return false;
 		if (scoping)

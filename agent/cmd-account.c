@@ -4,6 +4,7 @@
 #include "command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -77,9 +78,110 @@ options_of(const struct pl_option *o, json_t *list)
 	}
 }
 
-static void
-provider_show(const struct pl_cli *cli, const struct pl_provider_desc *d)
+/* ---- recipes: credentials that can do what is needed and no more ------------- */
+
+struct recipe_name {
+	char record[PL_NAME_MAX + 16];	/* owner name of the proof */
+	char domain[PL_NAME_MAX];
+};
+
+/* "example.com" and "*.example.com" are proven at one name; a name that
+ * begins with _ is an owner name itself. */
+static enum pl_code
+recipe_name(struct recipe_name *r, const char *arg, struct pl_err *err)
 {
+	const char *name = strncmp(arg, "*.", 2) == 0 ? arg + 2 : arg;
+	bool owner = name[0] == '_';
+	const char *dot;
+
+	if (pl_name_ascii(r->domain, name, owner, err) != PL_OK)
+		return pl_prefix(err, "--for");
+	snprintf(r->record, sizeof(r->record), "%s%s",
+	    owner ? "" : "_acme-challenge.", r->domain);
+	dot = owner ? strchr(r->domain, '.') : NULL;
+	if (dot != NULL)
+		memmove(r->domain, dot + 1, strlen(dot + 1) + 1);
+	return PL_OK;
+}
+
+static void
+recipe_line(struct pl_buf *b, const char *line, size_t len,
+    const struct recipe_name *names, size_t n, size_t i)
+{
+	for (size_t k = 0; k < len; k++) {
+		if (line[k] != '%' || k + 1 == len) {
+			pl_buf_add(b, &line[k], 1);
+			continue;
+		}
+		switch (line[++k]) {
+		case 'R':
+			pl_buf_adds(b, names[i].record);
+			break;
+		case 'D':
+			pl_buf_adds(b, names[i].domain);
+			break;
+		case ',':
+			pl_buf_adds(b, i + 1 < n ? "," : "");
+			break;
+		case '*':
+			for (size_t m = 0; m < n; m++)
+				pl_buf_addf(b, "%s%s", m > 0 ? " " : "",
+				    names[m].record);
+			break;
+		default:
+			pl_buf_add(b, &line[k], 1);
+		}
+	}
+	pl_buf_adds(b, "\n");
+}
+
+/* Fills in a provider's recipe (providers.h tells its signs). */
+static void
+recipe_fill(struct pl_buf *b, const char *text,
+    const struct recipe_name *names, size_t n)
+{
+	for (size_t len; *text != '\0'; text += len + (text[len] == '\n')) {
+		len = strcspn(text, "\n");
+		if (*text != '@') {
+			recipe_line(b, text, len, names, n, 0);
+			continue;
+		}
+		for (size_t i = 0; i < n; i++)
+			recipe_line(b, text + 1, len - 1, names, n, i);
+	}
+}
+
+/* The names of --for and those behind it, each once; a status, or -1. */
+static int
+recipe_names(const struct pl_cli *cli, const char *const *given,
+    size_t ngiven, struct recipe_name **out, size_t *n)
+{
+	size_t all = ngiven + (size_t)cli->nargs - 2, k;
+	struct recipe_name *list = pl_array(all + 1, sizeof(*list));
+	struct pl_err err;
+
+	*out = list;
+	*n = 0;
+	for (size_t i = 0; i < all; i++) {
+		pl_err_clear(&err);
+		if (recipe_name(&list[*n], i < ngiven ? given[i] :
+		    cli->args[2 + i - ngiven], &err) != PL_OK)
+			return pl_cli_usage(cli, "provider show: %s",
+			    err.text);
+		for (k = 0; k < *n; k++) {
+			if (strcmp(list[k].record, list[*n].record) == 0)
+				break;
+		}
+		*n += k == *n;
+	}
+	return -1;
+}
+
+static void
+provider_show(const struct pl_cli *cli, const struct pl_provider_desc *d,
+    const struct recipe_name *names, size_t n)
+{
+	struct pl_buf recipe;
 	json_t *j = NULL, *list = NULL;
 
 	if (cli->json) {
@@ -90,11 +192,11 @@ provider_show(const struct pl_cli *cli, const struct pl_provider_desc *d)
 		pl_json_seti(j, "batch", (int64_t)d->max_batch);
 		pl_json_seti(j, "smallest-ttl", d->min_ttl);
 		pl_json_seti(j, "parallel", d->parallel);
-		pl_json_seti(j, "calls-per-minute", d->rate);
+		pl_json_seti(j, "requests-per-minute", d->rate);
 	} else {
 		pl_cli_print("%s: %s\n", d->name, d->summary);
 		pl_cli_print("  smallest ttl %u, calls at once %u, batch %zu, "
-		    "calls a minute %u (0: no limit)\n", d->min_ttl,
+		    "requests a minute %u (0: no limit)\n", d->min_ttl,
 		    d->parallel, d->max_batch, d->rate);
 		pl_cli_print("options:\n");
 	}
@@ -102,35 +204,69 @@ provider_show(const struct pl_cli *cli, const struct pl_provider_desc *d)
 	if ((d->flags & PL_P_HTTP) != 0)
 		options_of(pl_http_options, list);
 	options_of(pl_common_options, list);
+	pl_buf_init(&recipe, PL_LIM_JOB);
+	if (n > 0 && d->recipe != NULL)
+		recipe_fill(&recipe, d->recipe, names, n);
 	if (j != NULL) {
 		pl_json_set(j, "options", list);
+		if (n > 0)
+			pl_json_sets(j, "recipe", d->recipe != NULL ?
+			    recipe.data : NULL);
 		pl_cli_print_json(j);
+	} else if (n > 0)
+		pl_cli_print("least privilege:\n%s", d->recipe != NULL ?
+		    recipe.data : "  see placard-providers(7)\n");
+	pl_buf_clear(&recipe);
+}
+
+static int
+provider_recipe(const struct pl_cli *cli, const char *const *given,
+    size_t ngiven)
+{
+	const struct pl_provider_desc *d = pl_provider_find(cli->args[1]);
+	struct recipe_name *names = NULL;
+	size_t n = 0;
+	int status;
+
+	if (d == NULL)
+		return pl_cli_usage(cli, "provider show: %s: no such provider",
+		    cli->args[1]);
+	status = recipe_names(cli, given, ngiven, &names, &n);
+	if (status == -1) {
+		provider_show(cli, d, names, n);
+		status = 0;
 	}
+	free(names);
+	return status;
 }
 
 int
 pl_cmd_provider(struct pl_cli *cli)
 {
-	const struct pl_provider_desc *d;
 	bool show = strcmp(cli->args[0], "show") == 0;
+	const char **given;
+	int least = show ? 2 : 1, status;
+	size_t n;
 
 	if (!show && strcmp(cli->args[0], "list") != 0)
 		return pl_cli_usage(cli, "provider: %s: list or show NAME "
 		    "expected", cli->args[0]);
-	if (cli->nargs != (show ? 2 : 1))
-		return pl_cli_usage(cli, "provider %s: %s", cli->args[0],
+	given = pl_cli_opts(cli, "for", &n);
+	if (!show && n > 0)
+		status = pl_cli_usage(cli, "provider list: --for goes with "
+		    "show NAME");
+	else if (cli->nargs < least || (n == 0 && cli->nargs > least))
+		status = pl_cli_usage(cli, "provider %s: %s", cli->args[0],
 		    show ? "one NAME expected" : "no more words expected");
-	if (!show) {
+	else if (show)
+		status = provider_recipe(cli, given, n);
+	else {
 		for (size_t i = 0; pl_registry[i] != NULL; i++)
 			provider_line(cli, pl_registry[i]);
-		return 0;
+		status = 0;
 	}
-	d = pl_provider_find(cli->args[1]);
-	if (d == NULL)
-		return pl_cli_usage(cli, "provider show: %s: no such provider",
-		    cli->args[1]);
-	provider_show(cli, d);
-	return 0;
+	free(given);
+	return status;
 }
 
 /* ---- account ------------------------------------------------------------------- */
@@ -219,26 +355,102 @@ account_show(const struct pl_cli *cli, const struct pl_config *c,
 	pl_buf_clear(&b);
 }
 
+/* The lines of pl_say_zones: how many, "+" where there may be more, then the
+ * first few. */
+static void
+works_text(const struct pl_account *a, const char *said)
+{
+	size_t count = strspn(said, "0123456789");
+	const char *p = count > 0 ? strchr(said, '\n') : NULL;
+	bool more = said[count] == '+' || (p != NULL &&
+	    strtoull(said, NULL, 10) > 5);
+
+	pl_cli_print("account %s: works", a->settings.account);
+	if (p != NULL) {
+		pl_cli_print(", reaches %s%.*s zone%s", said[count] == '+' ?
+		    "at least " : "", (int)count, said,
+		    count == 1 && said[0] == '1' ? "" : "s");
+		for (const char *sep = ": "; *++p != '\0' && *p != '!';
+		    sep = ", ") {
+			pl_cli_print("%s%.*s", sep, (int)strcspn(p, "\n"), p);
+			p += strcspn(p, "\n");
+		}
+		pl_cli_print("%s", more ? ", ..." : "");
+	}
+	pl_cli_print("\n");
+}
+
+/* Lends the next warning of what was said, *n octets; NULL: none. */
+static const char *
+next_warning(const char *p, size_t *n)
+{
+	for (; *p != '\0'; p += *n + (p[*n] == '\n')) {
+		*n = strcspn(p, "\n");
+		if (*p == '!') {
+			--*n;
+			return p + 1;
+		}
+	}
+	return NULL;
+}
+
+static void
+works_json(const struct pl_account *a, const char *said)
+{
+	json_t *j = pl_json_object(), *list = pl_json_array(),
+	    *warnings = pl_json_array();
+	const char *p = *said >= '0' && *said <= '9' ? strchr(said, '\n') :
+	    NULL, *w;
+	size_t n;
+
+	pl_json_sets(j, "account", a->settings.account);
+	pl_json_setb(j, "works", true);
+	for (w = said; (w = next_warning(w, &n)) != NULL; w += n)
+		pl_json_append(warnings, pl_json_stringn(w, n));
+	if (p != NULL) {
+		pl_json_seti(j, "zones", strtoll(said, NULL, 10));
+		pl_json_setb(j, "more", said[strspn(said, "0123456789")] ==
+		    '+');
+		for (; *++p != '\0' && *p != '!'; p += strcspn(p, "\n"))
+			pl_json_append(list, pl_json_stringn(p,
+			    strcspn(p, "\n")));
+		pl_json_set(j, "first", pl_json_share(list));
+	}
+	pl_json_free(list);
+	pl_json_set(j, "warnings", warnings);
+	pl_cli_print_json(j);
+}
+
+static void
+warn_text(const struct pl_account *a, const char *said)
+{
+	size_t n;
+
+	for (; (said = next_warning(said, &n)) != NULL; said += n)
+		fprintf(stderr, "placard: account %s: %.*s\n",
+		    a->settings.account, (int)n, said);
+}
+
 static int
 account_test(struct pl_session *s, const struct pl_account *a)
 {
-	char scope[PL_NAME_MAX];
+	struct pl_buf said;
 	struct pl_err err;
-	json_t *j;
+	int status = 0;
 
 	pl_err_clear(&err);
-	if (pl_engine_test(s->engine, a, NULL, scope, &err) != PL_OK) {
+	pl_buf_init(&said, PL_LIM_FRAME);
+	if (pl_engine_test_account(s->engine, a, &said, &err) != PL_OK) {
 		pl_prefix(&err, "account %s", a->settings.account);
-		return pl_cli_fail(s->cli, &err);
+		status = pl_cli_fail(s->cli, &err);
+	} else if (s->cli->json)
+		works_json(a, said.data);
+	else {
+		works_text(a, said.data);
+		warn_text(a, said.data);
 	}
-	if (s->cli->json) {
-		j = pl_json_object();
-		pl_json_sets(j, "account", a->settings.account);
-		pl_json_setb(j, "works", true);
-		pl_cli_print_json(j);
-	} else
-		pl_cli_print("account %s: works\n", a->settings.account);
-	return 0;
+	pl_buf_clear(&said);
+	return status;
 }
 
 /* Lines as the worker gives them: "TYPE SHA256:…", then one of a file of

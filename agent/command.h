@@ -67,6 +67,7 @@ struct pl_cli {
 #define PL_TAKES_CONTROLLER	0x8000	/* --controller */
 #define PL_TAKES_ORDER	0x10000
 #define PL_TAKES_TIMEOUT	0x20000	/* --timeout alone */
+#define PL_TAKES_FOR	0x40000	/* --for */
 #define PL_TAKES_PLAN	0x80000
 #define PL_TAKES_SERVICE	0x400000	/* --agent-key-file --purge */
 

@@ -203,6 +203,7 @@ account_common(struct pl_account *a, struct pl_faults *faults,
 	a->enabled = pl_setting_bool(set, "enabled", true);
 	a->follow = pl_setting_bool(set, "follow", true);
 	a->timeout_ms = pl_setting_int(set, "timeout", 30) * 1000;
+	a->rate = (unsigned)pl_setting_int(set, "rate", a->desc->rate);
 	a->ttl = (uint32_t)pl_setting_int(set, "ttl", a->desc->default_ttl);
 	if (pl_setting(set, "ttl") != NULL && a->ttl < a->desc->min_ttl)
 		pl_fault(faults, s->file, pl_conf_value(s, "ttl")->line, "ttl",

@@ -49,19 +49,10 @@ acct_init(struct pl_acct *a, struct pl_engine *e,
 static void
 acct_load(struct pl_acct *a)
 {
-	struct pl_engine *e = a->engine;
-	struct pl_err err;
-	int64_t left;
-
 	if (a->hello.len > 0)
 		return;
 	fill_hello(a);
-	if (e->o.journal == NULL || pl_journal_note_get(e->o.journal,
-	    a->conf->settings.account, &a->note, &err) != PL_OK)
-		return;
-	left = a->note.paused - pl_wall_ms();
-	if (left > 0 && left <= 3600000)
-		a->paused = pl_mono_ms() + left;
+	pl_pace_load(a);
 }
 
 enum pl_code
@@ -153,8 +144,12 @@ pl_engine_free(struct pl_engine *e)
 		pl_loop_forget(e->loop, e->flush);
 		pl_loop_forget(e->loop, e->checker_idle);
 	}
-	for (size_t i = 0; e->accts != NULL && i < e->o.config->naccounts; i++)
+	for (size_t i = 0; e->accts != NULL && i < e->o.config->naccounts;
+	    i++) {
+		if (!e->own_loop)
+			pl_loop_forget(e->loop, e->accts[i].ask);
 		acct_clear(&e->accts[i]);
+	}
 	free(e->accts);
 	for (size_t i = 0; i < e->nruns; i++)
 		run_free(e->runs[i]);
@@ -288,15 +283,8 @@ pl_engine_flush(void *arg)
 	if (e->o.journal == NULL || e->accts == NULL)
 		return;
 	flush_seen(e);
-	for (size_t i = 0; i < e->o.config->naccounts; i++) {
-		struct pl_acct *a = &e->accts[i];
-
-		if (!a->note_dirty)
-			continue;
-		a->note_dirty = false;
-		pl_journal_ok(e, pl_journal_note_put(e->o.journal,
-		    a->conf->settings.account, &a->note, &err), &err);
-	}
+	for (size_t i = 0; i < e->o.config->naccounts; i++)
+		pl_journal_ok(e, pl_pace_flush(&e->accts[i], &err), &err);
 }
 
 static void
@@ -308,8 +296,8 @@ on_flush(void *arg)
 	pl_engine_flush(e);
 }
 
-static void
-flush_soon(struct pl_engine *e)
+void
+pl_engine_flush_soon(struct pl_engine *e)
 {
 	if (e->flush == 0)
 		e->flush = pl_loop_after(e->loop, FLUSH_MS, on_flush, e);
@@ -379,7 +367,7 @@ pl_task_seen(struct pl_task *t)
 		}
 		e->seen[e->nseen++] = t;
 		remember_lag(t);
-		flush_soon(e);
+		pl_engine_flush_soon(e);
 	}
 	pl_task_rest(t);
 }

@@ -27,6 +27,10 @@ struct pl_acct {
 	struct pl_target *scoping, **scoping_last;	/* wait for a scope */
 	struct pl_account_note note;
 	bool note_dirty;
+	uint64_t ask;			/* spread.c: timer of its next question */
+	int64_t ask_gap;		/* ms to the one after it */
+	bool asking;
+	double spent;			/* requests not yet taken out of the bucket */
 	int64_t paused;			/* mono ms */
 	struct pl_err refused;		/* EAUTH: no more calls in this run ... */
 	int64_t refused_until;		/* ... or, patient, before this; mono ms */
@@ -44,6 +48,9 @@ struct pl_look_slot {
 	struct pl_task *task;		/* NULL: free */
 	uint32_t id;
 	bool sent;
+	bool held;			/* not to be sent yet, see spread.c ... */
+	bool waited;			/* ... or it was */
+	int64_t since;			/* mono ms: held from then on */
 	size_t next;			/* free ones: the next, from 1; 0: last */
 };
 
@@ -101,6 +108,20 @@ void pl_task_rest(struct pl_task *t);		/* nothing more to do for it */
 bool pl_journal_ok(struct pl_engine *e, enum pl_code code,
     const struct pl_err *err);
 
+void pl_engine_flush_soon(struct pl_engine *e);
+
+/* pace.c: only what calls of the engine cost; see there. */
+void pl_pace_load(struct pl_acct *a);
+/* Takes a request out of the account's bucket, for a call that starts now;
+ * else gives how long to wait, ms. */
+int64_t pl_pace_take(struct pl_acct *a);
+/* That call has ended and made so many requests. */
+void pl_pace_cost(struct pl_acct *a, uint32_t requests);
+/* The vendor wants no calls for so long (0: it did not say). */
+void pl_pace_limited(struct pl_acct *a, int64_t ms);
+/* Writes the bucket where it changed. */
+enum pl_code pl_pace_flush(struct pl_acct *a, struct pl_err *err);
+
 /* controller.c: after the pool is gone. */
 void pl_ctls_free(struct pl_engine *e);
 
@@ -123,6 +144,7 @@ struct pl_batch {
 	size_t nsent;			/* 0: no call is under way */
 	struct pl_target **ready;	/* in the journal: in the next call */
 	size_t nready;
+	bool reserved;			/* one request is paid for */
 	size_t kept;			/* changes of the call before theirs (PL_P_KEEP) */
 };
 
@@ -152,6 +174,13 @@ void pl_batch_start(struct pl_batch *b);
 void pl_look_start(struct pl_task *t, enum pl_look look);
 void pl_look_stop(struct pl_task *t);	/* nothing where none is open */
 void pl_look_send(struct pl_engine *e);
+/* A look that was held may be sent. */
+void pl_look_release(struct pl_engine *e, struct pl_look_slot *s);
+
+/* spread.c */
+/* Is the vendor to be asked first, in first_ms, whether all its servers have
+ * what the task has published?  Then its look is held, and released by us. */
+bool pl_spread_hold(struct pl_task *t, int64_t first_ms);
 
 /* resident.c */
 void pl_resident_spec(struct pl_acct *a, struct pl_worker_spec *spec);

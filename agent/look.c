@@ -84,6 +84,7 @@ slot_free(struct pl_engine *e, struct pl_look_slot *s)
 {
 	s->task->looking = false;
 	s->task = NULL;
+	s->held = false;
 	s->next = e->freelook;
 	e->freelook = (size_t)(s - e->looks) + 1;
 	if (--e->openlooks == 0 && e->checker_idle == 0)
@@ -133,7 +134,7 @@ checker_gone(struct pl_engine *e, const struct pl_err *err)
 	/* The next one gets what is still open. */
 	e->nfresh = 0;
 	for (size_t i = 0; i < e->nlooks; i++) {
-		if (e->looks[i].task == NULL)
+		if (e->looks[i].task == NULL || e->looks[i].held)
 			continue;
 		e->looks[i].sent = false;
 		add_fresh(e, e->looks[i].id);
@@ -225,7 +226,8 @@ ca_of(const struct pl_engine *e, const struct pl_job *job)
 }
 
 static void
-put_check(struct pl_buf *b, const struct pl_task *t, uint32_t id)
+put_check(struct pl_buf *b, const struct pl_task *t, uint32_t id,
+    bool waited)
 {
 	int64_t left = t->run->deadline - pl_mono_ms();
 	struct pl_check c = {
@@ -237,7 +239,7 @@ put_check(struct pl_buf *b, const struct pl_task *t, uint32_t id)
 		.value = t->ch->value,
 		.value_len = t->ch->value_len,
 		.timeout_ms = left > 1 ? left : 1,
-		.first_ms = first_look(t),
+		.first_ms = waited ? 0 : first_look(t),
 		.ca = ca_of(t->run->user, &t->run->job),
 		.account_uri = t->run->user->o.account_uri,
 		.methods = pl_caa_label(t->ch->method),
@@ -264,7 +266,7 @@ put_checks(struct pl_engine *e, struct pl_buf *b, size_t *i)
 		if (s == NULL || s->sent)
 			continue;
 		s->sent = true;
-		put_check(b, s->task, s->id);
+		put_check(b, s->task, s->id, s->waited);
 		n++;
 	}
 	return n;
@@ -315,11 +317,23 @@ pl_look_start(struct pl_task *t, enum pl_look look)
 		return;
 	}
 	s->task = t;
-	s->sent = false;
+	s->sent = s->waited = false;
 	e->openlooks++;
 	t->looking = true;
 	t->look_kind = look;
 	t->look = s->id;
+	s->held = look == PL_LOOK_UNTIL && pl_spread_hold(t, first_look(t));
+	s->since = pl_mono_ms();
+	if (!s->held)
+		add_fresh(e, s->id);
+	pl_engine_kick(e, 0);
+}
+
+void
+pl_look_release(struct pl_engine *e, struct pl_look_slot *s)
+{
+	s->held = false;
+	s->waited = true;
 	add_fresh(e, s->id);
 	pl_engine_kick(e, 0);
 }

@@ -23,7 +23,8 @@ enum opt {
 	OPT_CONTROLLER, OPT_PRODUCT, OPT_DCV, OPT_APPROVER, OPT_MONTHS,
 	OPT_DAYS, OPT_CONTACT, OPT_SERVERS, OPT_SERVER_TYPE, OPT_WAIT,
 	OPT_EXPIRING, OPT_FULL, OPT_REASON, OPT_ADD_SAN, OPT_REMOVE_SAN,
-	OPT_AGENT_KEY, OPT_PURGE, OPT_TARGET, OPT_RENEW_BEFORE, OPT_RENEW_KEY
+	OPT_AGENT_KEY, OPT_PURGE, OPT_TARGET, OPT_RENEW_BEFORE,
+	OPT_RENEW_KEY, OPT_FOR
 };
 
 #define DATA PL_TAKES_CHALLENGE | PL_TAKES_BRIEF
@@ -153,6 +154,8 @@ static const struct opt_desc options[] = {
 	    "install: this host's key for a remote controller" },
 	{ OPT_PURGE, 0, "purge", NULL, PL_TAKES_SERVICE,
 	    "uninstall: the journal and the user too" },
+	{ OPT_FOR, 0, "for", "NAME...", PL_TAKES_FOR,
+	    "the least rights that these names need" },
 	{ OPT_CONFIG, 'c', "config", "FILE", 0, "configuration file" },
 	{ OPT_JSON, 0, "json", NULL, 0, "results and errors as JSON" },
 	{ OPT_QUIET, 'q', "quiet", NULL, 0, "say less" },

@@ -53,8 +53,9 @@ static const struct pl_command commands[] = {
 	    PL_TAKES_WORDS, 1, -1, pl_cmd_hook,
 	    "TOOL is acme.sh, certbot, dehydrated, lego, mod_md or uacme; "
 	    "its arguments and\nenvironment follow: placard-hooks(7).\n" },
-	{ "provider", "list | show NAME", "Shows what providers there are.",
-	    0, 1, 2, pl_cmd_provider, NULL },
+	{ "provider", "list | show NAME [--for NAME...]",
+	    "Shows what providers there are, and how to get credentials.",
+	    PL_TAKES_FOR, 1, -1, pl_cmd_provider, NULL },
 	{ "derive", "--csr FILE [--unique TEXT] [NAME...]",
 	    "Shows the challenges that a Sectigo-style CSR hash gives.",
 	    PL_TAKES_DERIVE, 0, -1, pl_cmd_derive,

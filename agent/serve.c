@@ -27,6 +27,7 @@ struct server {
 	void *self;
 	const char **patterns;
 	struct pl_err opened;		/* what READY will say */
+	uint32_t calls;
 	int64_t again;			/* resident: mono ms of its next turn, -1 */
 };
 
@@ -133,6 +134,15 @@ hello(struct server *s, const struct pl_provider *const *table,
 	return ready(s);
 }
 
+/* Requests to the vendor so far; a provider that does not count makes one a
+ * call. */
+static uint32_t
+requests(struct server *s)
+{
+	return s->provider->requests != NULL ?
+	    s->provider->requests(s->self) : s->calls;
+}
+
 /* Shows the provider all names of a call before they are asked one by one;
  * reads them from a copy of the cursor. */
 static void
@@ -159,7 +169,9 @@ static enum pl_code
 serve_scope(struct server *s, struct pl_cursor *c)
 {
 	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c), n;
-	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	struct pl_call call = { .deadline = pl_mono_ms() + ms,
+		.log = &s->log };
+	uint32_t before = requests(s);
 	char scope[PL_NAME_MAX];
 	const char *name;
 	struct pl_buf b;
@@ -167,6 +179,7 @@ serve_scope(struct server *s, struct pl_cursor *c)
 	enum pl_code code;
 
 	n = pl_get_count(c, 5);
+	s->calls++;
 	pl_buf_init(&b, PL_LIM_FRAME);
 	pl_put_u32(&b, id);
 	pl_put_u32(&b, n);
@@ -185,6 +198,7 @@ serve_scope(struct server *s, struct pl_cursor *c)
 		err.code = code;
 		pl_put_err(&b, &err);
 	}
+	pl_put_u32(&b, requests(s) - before);
 	return reply(s, PL_MSG_SCOPED, &b);
 }
 
@@ -278,23 +292,29 @@ apply_sound(struct pl_cursor c, uint32_t parts)
 
 /* The changes of one scope. */
 static void
-serve_part(struct server *s, const struct pl_call *call,
-    struct pl_cursor *c, struct pl_buf *b)
+serve_part(struct server *s, struct pl_call *call, struct pl_cursor *c,
+    struct pl_buf *b)
 {
 	const char *scope = pl_get_str(c);
 	uint32_t n = pl_get_count(c, 20);
 	struct pl_change *chg = pl_array(n + 1, sizeof(*chg));
 	struct pl_outcome *out = pl_array(n + 1, sizeof(*out));
+	struct pl_buf said;
 	struct pl_err err;
 
 	for (uint32_t i = 0; i < n; i++)
 		pl_change_get(c, &chg[i]);
 	pl_err_clear(&err);
+	pl_buf_init(&said, PL_LIM_LINE);
+	call->said = n == 0 ? &said : NULL;
 	err.code = apply_allowed(s, call, scope, chg, out, n, &err);
 	pl_put_err(b, &err);
 	pl_put_u32(b, n);
 	for (uint32_t i = 0; i < n; i++)
 		pl_outcome_put(b, &out[i]);
+	if (n == 0)
+		pl_put_str(b, said.data);
+	pl_buf_clear(&said);
 	free(chg);
 	free(out);
 }
@@ -303,24 +323,64 @@ static enum pl_code
 serve_apply(struct server *s, struct pl_cursor *c)
 {
 	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c);
-	uint32_t parts = pl_get_count(c, 8);
-	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	uint32_t parts = pl_get_count(c, 8), before = requests(s);
+	struct pl_call call = { .deadline = pl_mono_ms() + ms,
+		.log = &s->log };
 	struct pl_buf b;
 
 	if (c->bad || !apply_sound(*c, parts))
 		return PL_EPROTO;
+	s->calls++;
 	pl_buf_init(&b, PL_LIM_FRAME);
 	pl_put_u32(&b, id);
 	for (; parts > 0; parts--)
 		serve_part(s, &call, c, &b);
+	pl_put_u32(&b, requests(s) - before);
 	return reply(s, PL_MSG_APPLIED, &b);
+}
+
+static enum pl_code
+serve_spread(struct server *s, struct pl_cursor *c)
+{
+	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c), n;
+	struct pl_call call = { .deadline = pl_mono_ms() + ms,
+		.log = &s->log };
+	uint32_t before = requests(s);
+	struct pl_spread *list;
+	struct pl_buf b;
+
+	n = pl_get_count(c, 8);
+	if (c->bad || s->provider->spread == NULL)
+		return PL_EPROTO;
+	list = pl_array(n + 1, sizeof(*list));
+	for (uint32_t i = 0; i < n; i++) {
+		list[i].scope = pl_get_str(c);
+		list[i].handle = pl_get_str(c);
+		if (list[i].scope == NULL || list[i].handle == NULL)
+			c->bad = true;
+	}
+	if (c->bad) {
+		free(list);
+		return PL_EPROTO;
+	}
+	s->calls++;
+	s->provider->spread(s->self, &call, list, n);
+	pl_buf_init(&b, PL_LIM_FRAME);
+	pl_put_u32(&b, id);
+	pl_put_u32(&b, n);
+	for (uint32_t i = 0; i < n; i++)
+		pl_put_u8(&b, (uint8_t)list[i].state);
+	pl_put_u32(&b, requests(s) - before);
+	free(list);
+	return reply(s, PL_MSG_SPREADED, &b);
 }
 
 static enum pl_code
 serve_probe(struct server *s, struct pl_cursor *c)
 {
 	uint32_t id = pl_get_u32(c), ms = pl_get_u32(c);
-	struct pl_call call = { pl_mono_ms() + ms, &s->log };
+	struct pl_call call = { .deadline = pl_mono_ms() + ms,
+		.log = &s->log };
 	struct pl_buf b, text;
 	struct pl_err err;
 
@@ -342,7 +402,7 @@ serve_probe(struct server *s, struct pl_cursor *c)
 static enum pl_code
 serve_refill(struct server *s, struct pl_cursor *c)
 {
-	struct pl_call call = { INT64_MAX, &s->log };
+	struct pl_call call = { .deadline = INT64_MAX, .log = &s->log };
 	uint32_t n = pl_get_count(c, 24);
 	struct pl_outcome out;
 	struct pl_change ch;
@@ -457,6 +517,8 @@ pl_serve(const struct pl_provider *const *table,
 			code = serve_scope(&s, &f.body);
 		else if (f.type == PL_MSG_APPLY)
 			code = serve_apply(&s, &f.body);
+		else if (f.type == PL_MSG_SPREAD)
+			code = serve_spread(&s, &f.body);
 		else if (f.type == PL_MSG_PROBE)
 			code = serve_probe(&s, &f.body);
 		else

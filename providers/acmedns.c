@@ -359,12 +359,25 @@ acmedns_apply(void *self, const struct pl_call *call, const char *scope,
 	return rc;
 }
 
+static uint32_t
+acmedns_requests(void *self)
+{
+	const struct acmedns *p = self;
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->a[i].http != NULL)
+			n += pl_http_requests(p->a[i].http);
+	return n;
+}
+
 const struct pl_provider pl_provider_acmedns = {
 	.desc = &pl_desc_acmedns,
 	.open = acmedns_open,
 	.scope = acmedns_scope,
 	.apply = acmedns_apply,
 	.close = acmedns_close,
+	.requests = acmedns_requests,
 };
 
 #endif

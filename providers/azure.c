@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "azure.h"
 
@@ -66,6 +67,37 @@ azure_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char azure_recipe[] =
+    "An application of its own with a role that ends at these record sets.\n"
+    "RESOURCE-GROUP, ZONE and SUBSCRIPTION-ID are yours; role.json is:\n"
+    "\n"
+    "{ \"Name\": \"placard challenges\",\n"
+    "  \"IsCustom\": true,\n"
+    "  \"Description\": \"Proofs of control in TXT and CNAME records\",\n"
+    "  \"Actions\": [\n"
+    "    \"Microsoft.Network/dnsZones/TXT/read\",\n"
+    "    \"Microsoft.Network/dnsZones/TXT/write\",\n"
+    "    \"Microsoft.Network/dnsZones/TXT/delete\",\n"
+    "    \"Microsoft.Network/dnsZones/CNAME/read\",\n"
+    "    \"Microsoft.Network/dnsZones/CNAME/write\",\n"
+    "    \"Microsoft.Network/dnsZones/CNAME/delete\" ],\n"
+    "  \"AssignableScopes\": [ \"/subscriptions/SUBSCRIPTION-ID\" ] }\n"
+    "\n"
+    "z=ZONE g=RESOURCE-GROUP\n"
+    "id=$(az network dns zone show -g $g -n $z --query id -o tsv)\n"
+    "az role definition create --role-definition role.json\n"
+    "az ad sp create-for-rbac --name placard\n"
+    "app=(the appId that it prints, beside password and tenant)\n"
+    "for n in %*; do\n"
+    "\taz network dns record-set txt add-record -g $g -z $z \\\n"
+    "\t    -n \"${n%%.$z}\" -v kept\n"
+    "\taz role assignment create --assignee $app \\\n"
+    "\t    --role \"placard challenges\" --scope \"$id/TXT/${n%%.$z}\"\n"
+    "done\n"
+    "\n"
+    "The value \"kept\" keeps each set, and with it the role, in being.  Such\n"
+    "an account needs resource-group.\n";
+
 const struct pl_provider_desc pl_desc_azure = {
 	.name = "azure",
 	.program = "placard-http",
@@ -77,8 +109,13 @@ const struct pl_provider_desc pl_desc_azure = {
 	.min_ttl = 1,
 	.default_ttl = 60,
 	.parallel = 4,
+	/* Of reads 25 a second and 250 at once, of writes 10 and 200; a set
+	 * that changes costs one of each. */
+	.rate = 1200,
+	.burst = 400,
 	.options = azure_options,
 	.check = azure_check,
+	.recipe = azure_recipe,
 };
 
 #ifndef PL_DESCRIBE
@@ -109,6 +146,86 @@ azure_cloud_find(const char *name)
 	return &azure_clouds[0];
 }
 
+static const char *
+zone_name(const void *ctx, size_t i)
+{
+	const struct azure *self = ctx;
+
+	return self->zones[i].name;
+}
+
+/* Reading harms nobody; to write what is no TXT or CNAME is not needed. */
+static bool
+action_needed(const char *action)
+{
+	static const char zones[] = "microsoft.network/dnszones/";
+	size_t n = strlen(action);
+
+	if (n >= 5 && strcasecmp(action + n - 5, "/read") == 0)
+		return true;
+	if (strncasecmp(action, zones, sizeof(zones) - 1) != 0)
+		return false;
+	action += sizeof(zones) - 1;
+	return strncasecmp(action, "txt/", 4) == 0 ||
+	    strncasecmp(action, "cname/", 6) == 0;
+}
+
+static void
+actions_say(const struct pl_call *call, const json_t *list)
+{
+	struct pl_buf b;
+	const char *action;
+	size_t i, k, n = 0;
+
+	pl_buf_init(&b, PL_LIM_LINE);
+	for (i = 0; i < pl_json_count(list); i++) {
+		const json_t *all = pl_json_get(pl_json_at(list, i),
+		    "actions");
+
+		for (k = 0; k < pl_json_count(all) && n < 3; k++) {
+			action = pl_json_str(pl_json_at(all, k));
+			if (action != NULL && strlen(action) < 80 &&
+			    !action_needed(action))
+				pl_buf_addf(&b, "%s%s", n++ > 0 ? ", " : "",
+				    action);
+		}
+	}
+	if (n > 0)
+		pl_say_warning(call, "its role allows more than TXT and CNAME "
+		    "records: %s", b.data);
+	pl_buf_clear(&b);
+}
+
+/*
+ * What may the application do in the group (Authorization, permissions:
+ * list for resource group)?  Roles of record sets only do not let it ask.
+ */
+static void
+warn_wide(struct azure *self, const struct pl_call *call)
+{
+	const char *group = self->group != NULL ? self->group :
+	    self->nzones > 0 ? self->zones[0].group : NULL;
+	struct azure_req q = { .what = "permissions", .method = "GET" };
+	struct azure_res r;
+	struct pl_buf b;
+
+	if (call->said == NULL || group == NULL)
+		return;
+	pl_buf_init(&b, PL_LIM_LINE);
+	pl_buf_adds(&b, "/subscriptions/");
+	pl_url_escape(&b, self->subscription, false);
+	pl_buf_adds(&b, "/resourceGroups/");
+	pl_url_escape(&b, group, false);
+	pl_buf_adds(&b, "/providers/Microsoft.Authorization/permissions"
+	    "?api-version=2022-04-01");
+	q.target = pl_buf_take(&b);
+	azure_send(self, call, &q, &r, 1);
+	if (r.code == PL_OK)
+		actions_say(call, pl_json_get(r.doc, "value"));
+	azure_res_clear(&r, 1);
+	azure_req_clear(&q, 1);
+}
+
 /*
  * n == 0: a token proves the credentials.  A role for one record set may
  * neither list zones nor read one; that is no fault of theirs where the
@@ -127,6 +244,11 @@ azure_test(struct azure *self, const struct pl_call *call,
 	} else {
 		self->listed = false;
 		code = azure_zones_list(self, call, &denied, err);
+		if (code == PL_OK)
+			pl_say_zones(call, self->nzones, false, zone_name,
+			    self);
+		if (code == PL_OK)
+			warn_wide(self, call);
 	}
 	if (code == PL_EAUTH && denied && self->group != NULL) {
 		pl_err_clear(err);
@@ -279,12 +401,21 @@ azure_open(void **out, const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static uint32_t
+azure_requests(void *self)
+{
+	const struct azure *p = self;
+
+	return pl_http_requests(p->arm) + pl_http_requests(p->login);
+}
+
 const struct pl_provider pl_provider_azure = {
 	.desc = &pl_desc_azure,
 	.open = azure_open,
 	.scope = azure_scope,
 	.apply = azure_apply,
 	.close = azure_close,
+	.requests = azure_requests,
 };
 
 #endif /* PL_DESCRIBE */

@@ -148,6 +148,54 @@ cloud_zones_clear(struct cloud_zones *s)
 	memset(s, 0, sizeof(*s));
 }
 
+/* The i-th zone that can be written, or NULL. */
+static const char *
+zone_usable(const void *ctx, size_t i)
+{
+	const struct cloud_zones *s = ctx;
+
+	for (size_t k = 0; k < s->n; k++) {
+		if (s->z[k].why == NULL && i-- == 0)
+			return s->z[k].name;
+	}
+	return NULL;
+}
+
+void
+cloud_zones_say(const struct cloud_zones *s, const struct pl_call *call)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < s->n; k++)
+		n += s->z[k].why == NULL;
+	pl_say_zones(call, n, false, zone_usable, s);
+}
+
+static void
+zones_right(struct cloud_zones *s, const char *right)
+{
+	size_t n = strlen(s->wide);
+
+	if (strstr(s->wide, right) == NULL &&
+	    n + strlen(right) + 3 < sizeof(s->wide))
+		snprintf(s->wide + n, sizeof(s->wide) - n, "%s%s",
+		    n > 0 ? ", " : "", right);
+}
+
+void
+cloud_zones_rights(struct cloud_zones *s, const json_t *list,
+    const char *const *needed)
+{
+	const char *right;
+	size_t i;
+
+	for (i = 0; i < pl_json_count(list); i++) {
+		right = pl_json_str(pl_json_at(list, i));
+		if (right != NULL && !pl_str_in(right, needed))
+			zones_right(s, right);
+	}
+}
+
 struct cloud_zone *
 cloud_zones_add(struct cloud_zones *s, const char *name, const char *id,
     const char *why, bool elsewhere)

@@ -50,6 +50,7 @@ struct cloud_zones {
 	struct cloud_zone *z;
 	size_t n;
 	int64_t when;		/* mono ms of the reading, 0: never */
+	char wide[120];		/* rights beyond those that are needed */
 	struct pl_err failed;	/* why the last reading failed ... */
 	int64_t during;		/* ... in the call with this deadline */
 };
@@ -60,6 +61,12 @@ bool cloud_zones_failed(const struct cloud_zones *s,
 enum pl_code cloud_zones_fail(struct cloud_zones *s,
     const struct pl_call *call, const struct pl_err *err);
 void cloud_zones_clear(struct cloud_zones *s);
+/* Tells those that can be written (pl_say_zones). */
+void cloud_zones_say(const struct cloud_zones *s, const struct pl_call *call);
+/* Remembers of a list of rights those that are not needed, each once, the
+ * first few. */
+void cloud_zones_rights(struct cloud_zones *s, const json_t *list,
+    const char *const *needed);
 /* Adds; a name that is none is left out.  Lends the new zone or NULL. */
 struct cloud_zone *cloud_zones_add(struct cloud_zones *s, const char *name,
     const char *id, const char *why, bool elsewhere);

@@ -53,6 +53,19 @@ cloudflare_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char cloudflare_recipe[] =
+    "A custom API token (My Profile, API Tokens, Create Custom Token) with\n"
+    "two permissions and nothing else:\n"
+    "    Zone, Zone, Read\n"
+    "    Zone, DNS, Edit\n"
+    "Under Zone Resources include the zones of these names, each by its name:\n"
+    "@    %D\n"
+    "Limit Client IP Address Filtering to this host where its address is\n"
+    "fixed.  Cloudflare's rights do not end at a name or a type: a CNAME of\n"
+    "these names into a zone of its own narrows them down:\n"
+    "@    %R\n"
+    "The global API key can do everything; it is not needed.\n";
+
 const struct pl_provider_desc pl_desc_cloudflare = {
 	.name = "cloudflare",
 	.program = "placard-http",
@@ -62,9 +75,12 @@ const struct pl_provider_desc pl_desc_cloudflare = {
 	.min_ttl = 60,
 	.default_ttl = 120,
 	.parallel = 4,
-	.rate = 240,
+	/* 1,200 in five minutes, for all that the user does. */
+	.rate = 200,
+	.burst = 200,
 	.options = cloudflare_options,
 	.check = cloudflare_check,
+	.recipe = cloudflare_recipe,
 };
 
 #ifndef PL_DESCRIBE
@@ -302,6 +318,18 @@ cf_lists(struct cloudflare *f, const struct pl_call *call, const char *what,
 
 /* ---- zones ---- */
 
+static void
+cf_warn(const struct cloudflare *f, const struct pl_call *call)
+{
+	if (f->email != NULL)
+		pl_say_warning(call, "the global API key may do all that its "
+		    "user may; an api-token with Zone Read and DNS Edit is "
+		    "enough");
+	else if (f->zones.wide[0] != '\0')
+		pl_say_warning(call, "the token may do more than is needed: "
+		    "%s", f->zones.wide);
+}
+
 /* Which zones can hold a proof, and why others cannot. */
 static bool
 cf_zone(void *ctx, const json_t *row)
@@ -311,12 +339,15 @@ cf_zone(void *ctx, const json_t *row)
 	const char *name = pl_json_str(pl_json_get(row, "name"));
 	const char *status = pl_json_str(pl_json_get(row, "status"));
 	const char *type = pl_json_str(pl_json_get(row, "type"));
+	static const char *const needed[] = { "#zone:read",
+		"#dns_records:read", "#dns_records:edit", NULL };
 	const char *why = NULL;
 	bool elsewhere = true;
 
 	if (id == NULL || name == NULL || strlen(id) != 32 ||
 	    strspn(id, "0123456789abcdef") != 32)
 		return false;
+	cloud_zones_rights(zones, pl_json_get(row, "permissions"), needed);
 	if (pl_streq(type, "internal"))
 		return true;
 	if (status != NULL && strcmp(status, "active") != 0)
@@ -782,8 +813,13 @@ cloudflare_apply(void *self, const struct pl_call *call, const char *scope,
 
 	pl_err_clear(err);
 	pl_http_log(f->http, call->log);
-	if (*scope == '\0' && n == 0)
-		return cf_zones(f, call, NULL, err);
+	if (*scope == '\0' && n == 0) {
+		if (cf_zones(f, call, NULL, err) != PL_OK)
+			return err->code;
+		cloud_zones_say(&f->zones, call);
+		cf_warn(f, call);
+		return PL_OK;
+	}
 	if (cf_scope(f, call, scope, &zone, err) != PL_OK)
 		return err->code;
 	if (strcmp(zone->name, scope) != 0)
@@ -841,12 +877,21 @@ cloudflare_open(void **self, const struct pl_settings *set,
 	return PL_OK;
 }
 
+static uint32_t
+cloudflare_requests(void *self)
+{
+	const struct cloudflare *p = self;
+
+	return pl_http_requests(p->http);
+}
+
 const struct pl_provider pl_provider_cloudflare = {
 	.desc = &pl_desc_cloudflare,
 	.open = cloudflare_open,
 	.scope = cloudflare_scope,
 	.apply = cloudflare_apply,
 	.close = cloudflare_close,
+	.requests = cloudflare_requests,
 };
 
 #endif

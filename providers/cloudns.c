@@ -37,19 +37,31 @@ cloudns_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char cloudns_recipe[] =
+    "An API sub-user (API & Resellers, API sub users) with a password of its\n"
+    "own, limited to this host's address, to whom only the zones of these\n"
+    "names are delegated:\n"
+    "@    %D\n"
+    "It is sub-auth-user here.  Rights do not end at a name; a CNAME of these\n"
+    "into a zone of its own narrows them down:\n"
+    "@    %R\n";
+
 const struct pl_provider_desc pl_desc_cloudns = {
 	.name = "cloudns",
 	.program = "placard-http",
 	.summary = "ClouDNS",
 	.kinds = 1u << PL_TXT | 1u << PL_CNAME,
-	.flags = PL_P_LOOK | PL_P_ALIAS | PL_P_HTTP,
+	.flags = PL_P_LOOK | PL_P_ALIAS | PL_P_HTTP | PL_P_SPREAD,
 	.max_batch = 300,
 	.min_ttl = 60,
 	.default_ttl = 60,
 	.parallel = 1,
-	.rate = 600,
+	/* So many a minute, 20 a second (see CN_RATE), of one address. */
+	.rate = 500,
+	.burst = 100,
 	.options = cloudns_options,
 	.check = cloudns_check,
+	.recipe = cloudns_recipe,
 };
 
 #ifndef PL_DESCRIBE
@@ -63,7 +75,7 @@ const struct pl_provider_desc pl_desc_cloudns = {
 #define CN_PAGES	500
 #define CN_BY_NAME	3	/* up to so many names are asked for singly */
 #define CN_PARALLEL	4
-#define CN_RATE		13	/* a second; with its surge below the 20 allowed */
+#define CN_RATE		17	/* a second; with its surge below the 20 allowed */
 #define CN_BLOCKED_MS	1000
 
 /* What the vendor's lists agree on; an account may have others. */
@@ -692,8 +704,16 @@ cloudns_apply(void *self, const struct pl_call *call, const char *scope,
 		c->known = false;	/* to be proven now */
 	if (cn_login(c, call, err) != PL_OK)
 		return err->code;
-	if (*scope == '\0' && n == 0)
+	if (*scope == '\0' && n == 0) {
+		if (cn_zones(c, call, err) != PL_OK)
+			return err->code;
+		cloud_zones_say(&c->zones, call);
+		if (strcmp(c->kind, "auth-id") == 0)
+			pl_say_warning(call, "auth-id is a user of the whole "
+			    "account; a sub-user reaches only the zones that "
+			    "are delegated to it");
 		return PL_OK;
+	}
 	if (cn_find(c, call, scope, &zone, err) != PL_OK)
 		return err->code;
 	if (strcmp(zone->name, scope) != 0)
@@ -701,6 +721,48 @@ cloudns_apply(void *self, const struct pl_call *call, const char *scope,
 		    scope);
 	return n == 0 ? PL_OK : cloud_apply(c, &cn_api, call, zone, &c->seen,
 	    chg, out, n, err);
+}
+
+/* ---- spread ---- */
+
+/* is-updated: have all servers the zone as it is now? */
+static enum pl_spread_state
+cn_updated(struct cloudns *c, const struct pl_call *call, const char *scope)
+{
+	enum pl_spread_state state = PL_SPREAD_UNKNOWN;
+	struct cloud_zone *zone;
+	struct pl_err err;
+	struct cn_req r;
+	json_t *answer;
+
+	pl_err_clear(&err);
+	if (cn_find(c, call, scope, &zone, &err) != PL_OK)
+		return PL_SPREAD_UNKNOWN;
+	cn_begin(c, &r, "is-updated");
+	pl_form_add(&r.form, "domain-name", zone->id);
+	if (cn_call(c, call, &r, "is updated", &answer, &err) == PL_OK &&
+	    pl_json_is_bool(answer))
+		state = pl_json_true(answer) ? PL_SPREAD_DONE :
+		    PL_SPREAD_NOT_YET;
+	else if (err.code == PL_ELIMIT)
+		state = PL_SPREAD_NOT_YET;
+	pl_json_free(answer);
+	return state;
+}
+
+/* The vendor knows of zones only. */
+static void
+cloudns_spread(void *self, const struct pl_call *call,
+    struct pl_spread *list, size_t n)
+{
+	struct cloudns *c = self;
+	size_t i;
+
+	pl_http_log(c->http, call->log);
+	for (i = 0; i < n; i++)
+		list[i].state = i > 0 && strcmp(list[i].scope,
+		    list[i - 1].scope) == 0 ? list[i - 1].state :
+		    cn_updated(c, call, list[i].scope);
 }
 
 /* ---- open and close ---- */
@@ -745,12 +807,22 @@ cloudns_open(void **self, const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static uint32_t
+cloudns_requests(void *self)
+{
+	const struct cloudns *p = self;
+
+	return pl_http_requests(p->http);
+}
+
 const struct pl_provider pl_provider_cloudns = {
 	.desc = &pl_desc_cloudns,
 	.open = cloudns_open,
 	.scope = cloudns_scope,
 	.apply = cloudns_apply,
 	.close = cloudns_close,
+	.requests = cloudns_requests,
+	.spread = cloudns_spread,
 };
 
 #endif

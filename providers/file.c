@@ -57,6 +57,16 @@ file_check(const struct pl_settings *set, struct pl_err *err)
 	return file_mode(&mode, set, err);
 }
 
+static const char file_recipe[] =
+    "placard's user needs to write two folders below the document root and\n"
+    "nothing else; they may belong to it:\n"
+    "\n"
+    "install -d -o placard ROOT/.well-known/acme-challenge \\\n"
+    "    ROOT/.well-known/pki-validation\n"
+    "\n"
+    "Served at:\n"
+    "@    http://%D/.well-known/\n";
+
 const struct pl_provider_desc pl_desc_file = {
 	.name = "file",
 	.program = "placard-local",
@@ -66,6 +76,7 @@ const struct pl_provider_desc pl_desc_file = {
 	.parallel = 1,
 	.options = file_options,
 	.check = file_check,
+	.recipe = file_recipe,
 };
 
 #ifndef PL_DESCRIBE

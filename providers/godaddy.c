@@ -34,6 +34,12 @@ godaddy_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char godaddy_recipe[] =
+    "GoDaddy's keys have no scope: a key can do with all domains what its\n"
+    "account may.  Keep the domains of these names in an account of their\n"
+    "own, or lead these names by CNAME into a zone elsewhere:\n"
+    "@    %R\n";
+
 const struct pl_provider_desc pl_desc_godaddy = {
 	.name = "godaddy",
 	.program = "placard-http",
@@ -44,9 +50,12 @@ const struct pl_provider_desc pl_desc_godaddy = {
 	.min_ttl = GD_TTL,
 	.default_ttl = GD_TTL,
 	.parallel = 1,
+	/* So many a minute at each endpoint, of which we use several. */
 	.rate = 60,
+	.burst = 60,
 	.options = godaddy_options,
 	.check = godaddy_check,
+	.recipe = godaddy_recipe,
 };
 
 #ifndef PL_DESCRIBE
@@ -608,8 +617,13 @@ godaddy_apply(void *self, const struct pl_call *call, const char *scope,
 	if (n > 0)
 		return cloud_apply(g, &gd_api, call, &zone, &g->seen, chg, out,
 		    n, err);
-	if (*scope == '\0')
-		return godaddy_list(g, call, err);
+	if (*scope == '\0') {
+		if (godaddy_list(g, call, err) != PL_OK)
+			return err->code;
+		if (!g->unlisted)
+			cloud_zones_say(&g->zones, call);
+		return PL_OK;
+	}
 	cloud_seen_clear(&g->seen);
 	return gd_read_type(g, call, scope, CLOUD_TXT, scope, &g->seen, err);
 }
@@ -653,12 +667,21 @@ godaddy_open(void **self, const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static uint32_t
+godaddy_requests(void *self)
+{
+	const struct godaddy *p = self;
+
+	return pl_http_requests(p->http);
+}
+
 const struct pl_provider pl_provider_godaddy = {
 	.desc = &pl_desc_godaddy,
 	.open = godaddy_open,
 	.scope = godaddy_scope,
 	.apply = godaddy_apply,
 	.close = godaddy_close,
+	.requests = godaddy_requests,
 };
 
 #endif

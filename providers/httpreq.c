@@ -281,12 +281,21 @@ httpreq_apply(void *self, const struct pl_call *call,
 	return rc;
 }
 
+static uint32_t
+httpreq_requests(void *self)
+{
+	const struct httpreq *p = self;
+
+	return pl_http_requests(p->http);
+}
+
 const struct pl_provider pl_provider_httpreq = {
 	.desc = &pl_desc_httpreq,
 	.open = httpreq_open,
 	.scope = httpreq_scope,
 	.apply = httpreq_apply,
 	.close = httpreq_close,
+	.requests = httpreq_requests,
 };
 
 #endif

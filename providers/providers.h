@@ -117,7 +117,25 @@ struct pl_outcome {
 struct pl_call {
 	int64_t deadline;		/* pl_mono_ms */
 	const struct pl_log *log;	/* debug only */
+	/* n == 0: what was found is told by pl_say_zones; NULL: nobody asks. */
+	struct pl_buf *said;
 };
+/* Tells which zones the account reaches: how many, and the first few.
+ * `more`: there may be others.  name() lends the i-th. */
+void pl_say_zones(const struct pl_call *call, size_t n, bool more,
+    const char *(*name)(const void *ctx, size_t i), const void *ctx);
+
+/* Do all of the vendor's servers have what an ADD has left this handle for? */
+enum pl_spread_state { PL_SPREAD_UNKNOWN, PL_SPREAD_NOT_YET, PL_SPREAD_DONE };
+struct pl_spread {
+	const char *scope, *handle;
+	enum pl_spread_state state;
+};
+
+/* Behind the zones: the account could do more than it is here for, as the
+ * API tells or its kind of credential. */
+void pl_say_warning(const struct pl_call *call, const char *fmt, ...)
+    PL_PRINTF(2, 3);
 
 /* ---- providers --------------------------------------------------------- */
 
@@ -142,7 +160,10 @@ struct pl_call {
  * adds begins with the adds that this installation still needs at the scope,
  * by whichever process, the oldest first.
  */
-#define PL_P_KEEP	0x100
+#define PL_P_KEEP	0x200
+
+/* Has spread(): the vendor tells when all its servers have a change. */
+#define PL_P_SPREAD	0x80
 
 struct pl_provider_desc {
 	const char *name;		/* as in `provider = "…"` */
@@ -153,12 +174,20 @@ struct pl_provider_desc {
 	size_t max_batch;		/* changes a call; 0: any */
 	uint32_t min_ttl, default_ttl;	/* seconds */
 	unsigned parallel;		/* calls at once on different scopes; 1 at least */
-	unsigned rate;			/* calls a minute; 0: no limit known */
+	unsigned rate;			/* requests a minute; 0: no limit known */
+	unsigned burst;			/* of them at once after a rest; 0: a sixth of rate */
 	const struct pl_option *options;
 	/* Rules between options ("one of auth-id, …"), or NULL.  Pure: no
 	 * file, no network. */
 	enum pl_code (*check)(const struct pl_settings *set,
 	    struct pl_err *err);
+	/*
+	 * How to get credentials that can do this and nothing else, or NULL.
+	 * A line that begins with @ is repeated for each record; %R is the
+	 * record's owner name, %D its domain, %, a comma but for the last
+	 * one, %* all owner names, %% a percent sign.
+	 */
+	const char *recipe;
 };
 
 /*
@@ -199,6 +228,18 @@ struct pl_provider {
 	    const char *scope, const struct pl_change *chg,
 	    struct pl_outcome *out, size_t n, struct pl_err *err);
 	void (*close)(void *self);
+	/*
+	 * Optional (NULL: one a call): how many requests have gone out since
+	 * open().  What they cost is the account's bucket's.
+	 */
+	uint32_t (*requests)(void *self);
+	/*
+	 * PL_P_SPREAD only, else NULL: sets the state of each.  Ordered by
+	 * scope.  What cannot be found out is PL_SPREAD_UNKNOWN, with which
+	 * they come; it is a hint, so there is no error.
+	 */
+	void (*spread)(void *self, const struct pl_call *call,
+	    struct pl_spread *list, size_t n);
 	/*
 	 * Optional (NULL): appends what identifies the host, for a person
 	 * to compare ("placard account show --host-key").  Sends no

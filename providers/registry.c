@@ -29,6 +29,9 @@ const struct pl_option pl_http_options[] = {
 	    .help = "scheme, host and port instead of the vendor's own" },
 	{ .name = "ca-file", .type = PL_OPT_PATH,
 	    .help = "certificates to trust instead of the system's" },
+	{ .name = "rate", .type = PL_OPT_INT, .max = 1000000,
+	    .help = "requests a minute at most, 0: any number; else the "
+	    "vendor's" },
 	{ .name = NULL }
 };
 

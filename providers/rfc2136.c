@@ -66,6 +66,17 @@ rfc2136_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char rfc2136_recipe[] =
+    "A key of its own, for these names only.  In named.conf, the key's secret\n"
+    "from tsig-keygen placard:\n"
+    "\n"
+    "zone \"ZONE\" {\n"
+    "\ttype primary;\n"
+    "\tupdate-policy {\n"
+    "@\t\tgrant placard. name %R. TXT CNAME;\n"
+    "\t};\n"
+    "};\n";
+
 const struct pl_provider_desc pl_desc_rfc2136 = {
 	.name = "rfc2136",
 	.program = "placard-dns",
@@ -76,6 +87,7 @@ const struct pl_provider_desc pl_desc_rfc2136 = {
 	.parallel = 4,
 	.options = rfc2136_options,
 	.check = rfc2136_check,
+	.recipe = rfc2136_recipe,
 };
 
 #ifndef PL_DESCRIBE

@@ -485,12 +485,67 @@ route53_find(struct route53 *self, const struct pl_call *call,
 	return zone_single(*zone, err);
 }
 
+/* The names of a page, private zones left out. */
+struct page_names {
+	char **names;
+	size_t n;
+};
+
+static const char *
+page_name(const void *ctx, size_t i)
+{
+	return ((const struct page_names *)ctx)->names[i];
+}
+
+/* One page is enough to say which zones there are. */
+static void
+page_say(const struct pl_call *call, const struct pl_xml *doc)
+{
+	const struct pl_xml *e = pl_xml_get(doc, "HostedZones/HostedZone");
+	struct page_names p = { NULL, 0 };
+	const char *name;
+
+	for (; e != NULL; e = pl_xml_next(e)) {
+		name = pl_xml_text(e, "Name");
+		if (name == NULL || pl_streq(pl_xml_text(e,
+		    "Config/PrivateZone"), "true"))
+			continue;
+		p.names = pl_grow(p.names, p.n + 1, sizeof(char *));
+		p.names[p.n++] = pl_strndup(name, strlen(name) -
+		    (strlen(name) > 1 && name[strlen(name) - 1] == '.'));
+	}
+	pl_say_zones(call, p.n, pl_streq(pl_xml_text(doc, "IsTruncated"),
+	    "true"), page_name, &p);
+	while (p.n > 0)
+		free(p.names[--p.n]);
+	free(p.names);
+}
+
+/* Health checks are no business of ours, and reading their number changes
+ * nothing: a policy that allows it was not made for this alone. */
+static void
+warn_wide(struct route53 *self, const struct pl_call *call)
+{
+	struct route53_req q = { .what = "health checks", .method = "GET",
+		.path = "healthcheckcount",
+		.root = "GetHealthCheckCountResponse" };
+	struct pl_xml *doc;
+
+	if (call->said == NULL)
+		return;
+	if (route53_call(self, call, &q, &doc, NULL, NULL) == PL_OK)
+		pl_say_warning(call, "the key may read health checks as well: "
+		    "its policy is wider than what provider show route53 --for "
+		    "prints");
+	pl_xml_free(doc);
+}
+
 enum pl_code
 route53_prove(struct route53 *self, const struct pl_call *call,
     const struct route53_zone *zone, struct pl_err *err)
 {
 	struct route53_req q = { .what = "zones", .method = "GET",
-		.path = "hostedzonesbyname", .query = "maxitems=1",
+		.path = "hostedzonesbyname", .query = "maxitems=100",
 		.root = "ListHostedZonesByNameResponse" };
 	struct pl_xml *doc;
 	struct pl_buf path;
@@ -509,6 +564,10 @@ route53_prove(struct route53 *self, const struct pl_call *call,
 		q.root = "ListResourceRecordSetsResponse";
 	}
 	code = route53_call(self, call, &q, &doc, NULL, err);
+	if (code == PL_OK && zone == NULL) {
+		page_say(call, doc);
+		warn_wide(self, call);
+	}
 	pl_xml_free(doc);
 	pl_buf_clear(&path);
 	return code;

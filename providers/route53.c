@@ -61,12 +61,39 @@ route53_check(const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static const char route53_recipe[] =
+    "A user with this policy and nothing else, ZONE-ID being the ids of the\n"
+    "hosted zones of these names:\n"
+    "\n"
+    "{ \"Version\": \"2012-10-17\",\n"
+    "  \"Statement\": [\n"
+    "    { \"Effect\": \"Allow\",\n"
+    "      \"Action\": \"route53:ListHostedZonesByName\",\n"
+    "      \"Resource\": \"*\" },\n"
+    "    { \"Effect\": \"Allow\",\n"
+    "      \"Action\": \"route53:GetChange\",\n"
+    "      \"Resource\": \"arn:aws:route53:::change/*\" },\n"
+    "    { \"Effect\": \"Allow\",\n"
+    "      \"Action\": \"route53:ListResourceRecordSets\",\n"
+    "      \"Resource\": \"arn:aws:route53:::hostedzone/ZONE-ID\" },\n"
+    "    { \"Effect\": \"Allow\",\n"
+    "      \"Action\": \"route53:ChangeResourceRecordSets\",\n"
+    "      \"Resource\": \"arn:aws:route53:::hostedzone/ZONE-ID\",\n"
+    "      \"Condition\": { \"ForAllValues:StringEquals\": {\n"
+    "        \"route53:ChangeResourceRecordSetsActions\":\n"
+    "          [ \"CREATE\", \"DELETE\" ],\n"
+    "        \"route53:ChangeResourceRecordSetsRecordTypes\":\n"
+    "          [ \"TXT\", \"CNAME\" ],\n"
+    "        \"route53:ChangeResourceRecordSetsNormalizedRecordNames\": [\n"
+    "@          \"%R\"%,\n"
+    "        ] } } } ] }\n";
+
 const struct pl_provider_desc pl_desc_route53 = {
 	.name = "route53",
 	.program = "placard-http",
 	.summary = "Amazon Route 53",
 	.kinds = 1u << PL_TXT | 1u << PL_CNAME,
-	.flags = PL_P_LOOK | PL_P_ALIAS | PL_P_HTTP,
+	.flags = PL_P_LOOK | PL_P_ALIAS | PL_P_HTTP | PL_P_SPREAD,
 	.max_batch = 1000,
 	.default_ttl = ROUTE53_TTL,
 	/* Five requests a second for all users of the vendor's account. */
@@ -74,6 +101,7 @@ const struct pl_provider_desc pl_desc_route53 = {
 	.rate = 150,
 	.options = route53_options,
 	.check = route53_check,
+	.recipe = route53_recipe,
 };
 
 #ifndef PL_DESCRIBE
@@ -188,6 +216,61 @@ route53_prime(void *ctx, const struct pl_call *call,
 	free(list);
 }
 
+/* GetChange: INSYNC when all of the vendor's name servers have the batch. */
+static enum pl_spread_state
+route53_change_state(struct route53 *self, const struct pl_call *call,
+    const char *id, struct pl_err *err)
+{
+	struct route53_req q = { .what = "change", .method = "GET",
+		.root = "GetChangeResponse" };
+	struct route53_fault f = { .sent = false };
+	struct pl_xml *doc;
+	const char *status;
+	struct pl_buf path;
+	enum pl_spread_state state = PL_SPREAD_UNKNOWN;
+
+	pl_err_clear(err);
+	pl_buf_init(&path, PL_LIM_LINE);
+	pl_buf_addf(&path, "change/%s", id);
+	q.path = path.data;
+	if (route53_call(self, call, &q, &doc, &f, err) == PL_OK) {
+		status = pl_xml_text(doc, "ChangeInfo/Status");
+		state = pl_streq(status, "PENDING") ? PL_SPREAD_NOT_YET :
+		    pl_streq(status, "INSYNC") ? PL_SPREAD_DONE :
+		    PL_SPREAD_UNKNOWN;
+	}
+	/* A policy of before does not allow it. */
+	self->mute = f.denied;
+	route53_fault_clear(&f);
+	pl_xml_free(doc);
+	pl_buf_clear(&path);
+	return state;
+}
+
+/* A few at a time: the vendor's allowance is small. */
+static void
+route53_spread(void *ctx, const struct pl_call *call,
+    struct pl_spread *list, size_t n)
+{
+	struct route53 *self = ctx;
+	size_t i, asked = 0;
+	struct pl_err err;
+
+	pl_err_clear(&err);
+	for (i = 0; i < n && !self->mute; i++) {
+		if (!route53_word(list[i].handle, 1, 40))
+			continue;
+		list[i].state = PL_SPREAD_NOT_YET;
+		if (err.code == PL_ELIMIT || asked == ROUTE53_ASK)
+			continue;
+		list[i].state = route53_change_state(self, call,
+		    list[i].handle, &err);
+		asked++;
+		if (err.code == PL_ELIMIT)
+			list[i].state = PL_SPREAD_NOT_YET;
+	}
+}
+
 static void
 route53_close(void *ctx)
 {
@@ -247,6 +330,14 @@ route53_open(void **out, const struct pl_settings *set, struct pl_err *err)
 	return PL_OK;
 }
 
+static uint32_t
+route53_requests(void *self)
+{
+	const struct route53 *p = self;
+
+	return pl_http_requests(p->http);
+}
+
 const struct pl_provider pl_provider_route53 = {
 	.desc = &pl_desc_route53,
 	.open = route53_open,
@@ -254,6 +345,8 @@ const struct pl_provider pl_provider_route53 = {
 	.scope = route53_scope,
 	.apply = route53_apply,
 	.close = route53_close,
+	.requests = route53_requests,
+	.spread = route53_spread,
 };
 
 #endif /* PL_DESCRIBE */

@@ -16,6 +16,7 @@
 
 #define ROUTE53_PREFIX "/2013-04-01/"
 #define ROUTE53_TTL 60
+#define ROUTE53_ASK 5		/* changes asked about in one call */
 
 struct route53_zone {
 	char *key;
@@ -58,6 +59,7 @@ struct route53 {
 	size_t nspans;
 	int64_t zones_at;	/* mono ms of the first look, 0: none */
 	size_t nsets;		/* in all zones */
+	bool mute;		/* it may not ask for the state of changes */
 	bool proved;		/* a change of ours was taken */
 	int64_t failed;		/* deadline of a call that could not go on */
 	struct pl_err why;

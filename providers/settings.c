@@ -7,6 +7,8 @@
  */
 #include "providers.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -310,4 +312,34 @@ pl_settings_get(struct pl_cursor *c, struct pl_settings *s)
 	n = pl_get_count(c, 9);
 	for (i = 0; i < n && !c->bad; i++)
 		setting_get(c, s);
+}
+
+/* ---- what a test of an account found ------------------------------------- */
+
+#define ZONES_SAID 5
+
+void
+pl_say_zones(const struct pl_call *call, size_t n, bool more,
+    const char *(*name)(const void *ctx, size_t i), const void *ctx)
+{
+	if (call->said == NULL)
+		return;
+	pl_buf_reset(call->said);
+	pl_buf_addf(call->said, "%zu%s\n", n, more ? "+" : "");
+	for (size_t i = 0; i < n && i < ZONES_SAID; i++)
+		pl_buf_addf(call->said, "%s\n", name(ctx, i));
+}
+
+void
+pl_say_warning(const struct pl_call *call, const char *fmt, ...)
+{
+	char text[200];
+	va_list ap;
+
+	if (call->said == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	pl_buf_addf(call->said, "!%.*s\n", (int)strcspn(text, "\n"), text);
 }

@@ -15,8 +15,6 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-/* ---- calls that carry a credential ------------------------------------- */
-
 #define CALL_MS		60000	/* where the options give no time */
 #define CALL_CONNECT_MS	10000
 #define CALL_SLOW_BYTES	100L	/* a second, for ... */
@@ -37,6 +35,7 @@ struct pl_http {
 	bool plain;		/* http: to loopback addresses only */
 	bool patient;		/* no rule about slowness */
 	unsigned rate;
+	uint32_t requests;
 	double tokens;		/* calls that may start now */
 	int64_t stamp;
 	const struct pl_log *log;
@@ -722,7 +721,7 @@ call_end(struct call *c, CURLcode how)
 static int
 call_pace(struct pl_http *h)
 {
-	double most = (double)h->rate / 3 + 1;
+	double most = (double)h->rate / 9 + 1;
 	int64_t now = pl_mono_ms();
 
 	if (h->rate == 0)
@@ -747,6 +746,7 @@ call_fill(struct call *calls, size_t n, size_t *next, size_t running,
 		if (call_pace(c->http) > 0 && pl_mono_ms() < deadline)
 			break;
 		c->http->tokens -= 1;
+		c->http->requests++;
 		c->res->code = call_start(c, deadline, &c->res->err);
 		if (c->res->code == PL_OK)
 			running++;
@@ -826,6 +826,12 @@ pl_http_call(struct pl_http *h, const struct pl_http_req *req,
     struct pl_http_res *res, int64_t deadline, struct pl_err *err)
 {
 	return pl_http_many(h, req, res, 1, 1, deadline, err);
+}
+
+uint32_t
+pl_http_requests(const struct pl_http *h)
+{
+	return h->requests;
 }
 
 enum pl_code

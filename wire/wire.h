@@ -647,7 +647,7 @@ struct pl_http_opts {
 	const char *ca_file;	/* NULL: the system's */
 	int64_t timeout_ms;	/* of one call; 0: 60 s */
 	bool patient;		/* it may be silent for all of that time: no 10 s rule */
-	unsigned rate;		/* starts at most so many calls a second, a third more at once; 0: any */
+	unsigned rate;		/* starts at most so many calls a second, a ninth more at once; 0: any */
 	const struct pl_log *log; /* debug: method, URL without query, status, octets, ms; never a header or body */
 };
 enum pl_code pl_http_open(struct pl_http **out,
@@ -695,6 +695,8 @@ enum pl_code pl_http_call(struct pl_http *h, const struct pl_http_req *req,
 enum pl_code pl_http_many(struct pl_http *h, const struct pl_http_req *req,
     struct pl_http_res *res, size_t n, unsigned parallel, int64_t deadline,
     struct pl_err *err);
+/* How many calls were started since it was opened. */
+uint32_t pl_http_requests(const struct pl_http *h);
 /* Lends the first header of this name (any case), or NULL. */
 const char *pl_http_header_get(const struct pl_http_res *r,
     const char *name, char *out, size_t size);

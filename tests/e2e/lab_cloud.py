@@ -226,6 +226,7 @@ class CloudTests:
         """100 names in 3 zones; gives the calls up and down."""
         fake, placard = cloud.fake, cloud.placard
         fake.limited = False
+        placard.accounts["cloud"]["rate"] = 0
         job = placard.job_file(hundred(
             ["example.com", "example.org", "example.net"]))
         cloud.forget()
@@ -245,6 +246,10 @@ class CloudTests:
         assert all(r.method == "GET" or not re.search(
             "add-|delete-|mod-|batch", r.target)
             for r in cloud.fake.calls())
+        assert "example.com" in done.out, done
+        tested = cloud.placard.json("account", "test", "cloud").objects[0]
+        assert tested["works"] is True and tested["more"] is False
+        assert tested["zones"] >= len(tested["first"]) > 0
         cloud.clean(done.text())
         cloud.unchanged()
 

@@ -28,6 +28,7 @@ class CloudBed:
         self.placard = lab.Placard(directory)
         self.login(dict(fake.credentials), **options)
         self.placard.servers("%s:%d" % fake.dns)
+        self.placard.write()
         self.before = self.zones()
 
     def login(self, credentials, **options):

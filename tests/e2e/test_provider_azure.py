@@ -215,6 +215,7 @@ def test_token_is_for_the_cloud(bed, fake, cloud):
 
 def test_account_test_changes_nothing(bed, fake):
     done = bed.placard.run("account", "test", "cloud")
+    assert "zone" in done.out and "example.com" in done.out, done
     assert done.status == 0, done
     assert fake.calls("GET") and not fake.calls("PUT")
     bed.unchanged()

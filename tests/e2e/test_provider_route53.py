@@ -260,6 +260,7 @@ def test_temporary_key(bed, fake):
 
 def test_account_test_changes_nothing(bed, fake):
     done = bed.placard.run("account", "test", "cloud")
+    assert "zone" in done.out and "example.com" in done.out, done
     assert done.status == 0, done
     assert fake.calls("GET") and not batches(fake)
     bed.unchanged()

@@ -3,10 +3,19 @@
 """What a reader of the contracts tried first: jobs that are held, cleanup by
 job file, aliases in the pre-flight."""
 
+import json
+import os
+import re
 import signal
+import subprocess
 import time
 
+import pytest
+
 import lab
+import lab_schema
+from lab_vendor import CloudBed
+from fakes import route53
 
 
 def wait_text(bed, name, count=1):
@@ -176,3 +185,102 @@ def test_check_of_a_server_that_is_gone_is_worth_another_try(tmp_path):
         done = placard.json("check", "one.test")
         assert done.status == 6, done
         assert look(done)["ready"] is False
+
+
+# -- recipes for credentials
+
+def recipe(placard, provider, *names):
+    done = placard.bare("provider", "show", provider, "--for", *names)
+    assert done.status == 0, done
+    text = done.out.split("least privilege:\n", 1)
+    assert len(text) == 2, done
+    again = placard.bare("--json", "provider", "show", provider, "--for",
+                         *names)
+    assert again.objects[0]["recipe"] == text[1]
+    return text[1]
+
+
+def test_the_policy_for_route53_names_these_records_only(placard):
+    text = recipe(placard, "route53", "example.com", "*.example.com",
+                  "www.example.net", "_0a.example.org")
+    policy = json.loads(text[text.index("{"):text.rindex("}") + 1])
+    change = [s for s in policy["Statement"]
+              if s["Action"] == "route53:ChangeResourceRecordSets"]
+    assert len(change) == 1
+    names = change[0]["Condition"]["ForAllValues:StringEquals"]
+    prefix = "route53:ChangeResourceRecordSets"
+    assert names[prefix + "NormalizedRecordNames"] == [
+        "_acme-challenge.example.com", "_acme-challenge.www.example.net",
+        "_0a.example.org"]
+    assert names[prefix + "RecordTypes"] == ["TXT", "CNAME"]
+
+
+def test_the_policy_for_route53_is_enough_and_no_more(tmp_path):
+    """What is printed for a name is all that its proof takes."""
+    with route53.Fake(limited=False) as fake:
+        bed = CloudBed(tmp_path, fake)
+        text = recipe(bed.placard, "route53", "example.com")
+        policy = json.loads(text[text.index("{"):text.rindex("}") + 1])
+        key = fake.keys["admin"]
+        key["actions"] = {s["Action"].partition(":")[2]
+                          for s in policy["Statement"]}
+        key["changes"] = ("TXT", "|".join(map(re.escape, policy["Statement"][
+            -1]["Condition"]["ForAllValues:StringEquals"][
+                "route53:ChangeResourceRecordSetsNormalizedRecordNames"])))
+        done = bed.placard.json("present", *bed.one())
+        assert done.status == 0 and done.report["state"] == "visible", done
+        refused = bed.present(*bed.one("www.example.com"))
+        assert refused.status in (1, 4), refused
+        assert "403" in refused.text(), refused
+        assert {r.status for r in fake.calls()
+                if "www.example.com" not in r.body.decode()} == {200}
+        bed.clean()
+
+
+def test_the_policy_for_named_is_one_that_named_takes(placard, tmp_path):
+    text = recipe(placard, "rfc2136", "ok.one.test")
+    grants = " ".join(line.strip() for line in text.splitlines()
+                      if "grant" in line)
+    with lab.Named(tmp_path / "s", ["one.test"],
+                   policy={"one.test": grants}) as server:
+        placard.rfc2136("lab", server).servers(server.where())
+        ask = ["-m", "dns-01", "--value", lab.value(), "-d"]
+        placard.ok("present", *ask, "ok.one.test")
+        assert placard.run("present", *ask, "other.one.test").status == 1
+        placard.ok("cleanup", "--all")
+
+
+@pytest.mark.parametrize("provider", ["azure", "cloudflare", "cloudns",
+                                      "file", "godaddy", "rfc2136"])
+def test_every_recipe_tells_the_names(placard, provider):
+    text = recipe(placard, provider, "a.example", "b.example")
+    assert "a.example" in text and "b.example" in text
+    assert not set("@") & set(text.replace("\n", ""))
+
+
+def test_for_wants_names(placard):
+    for bad in (["list", "--for", "a.example"], ["show", "azure", "x.test"],
+                ["show", "azure", "--for", "a b"], ["show", "azure", "--for"]):
+        assert placard.bare("provider", *bad).status == 2, bad
+
+
+# -- what ten thousand names cost
+
+@pytest.mark.big
+def test_the_report_of_many_names_is_not_the_biggest_thing(bed):
+    """The report was once a tree of its own, and half of all memory."""
+    job = bed.placard.job_file(lab.job(*[
+        lab.dns01(f"n{i}.{bed.zone}", str(i)) for i in range(10000)]))
+    with open(bed.placard.dir + "/out", "w+", encoding="ascii") as out:
+        proc = bed.placard.popen("--json", "present", "--jobs", job,
+                                 stdout=out, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(proc.pid, 0)
+        proc.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        report = lab_schema.check_report(lab_schema.loads(out.read()))
+    assert proc.returncode == 0
+    assert used.ru_maxrss < 64 * 1024, used.ru_maxrss
+    assert len(report["challenges"]) == 10000
+    assert report["state"] == "visible"
+    bed.placard.ok("-q", "cleanup", "--all")
+    bed.unchanged()

@@ -26,3 +26,15 @@ def test_a_zone_without_rights_does_not_take_the_account_along(tmp_path):
                 assert "REFUSED" in text and challenge["domain"] in text
         placard.ok("cleanup", "--all")
         assert [server.dump(zone) for zone in zones] == before
+
+
+def test_check_of_many_names_that_nobody_holds(tmp_path):
+    """An answer that is no ends a question: the worker is free again."""
+    with lab.Named(tmp_path / "s", ["one.test"]) as server:
+        placard = lab.Placard(tmp_path / "p")
+        placard.rfc2136("lab", server).servers(server.where())
+        names = [f"n{i}.no.such.example" for i in range(7)]
+        done = placard.json("check", *names)
+        assert done.status == 1, done
+        for seen in done.objects:
+            assert "no account holds" in seen["account-error"], seen

@@ -299,6 +299,9 @@ class Fake(base.BaseFake):
         lower = [p.lower() for p in parts]
         if lower[2:] == ["providers", "microsoft.network", "dnszones"]:
             return self.list_zones(request, None)
+        if lower[4:] == ["providers", "microsoft.authorization",
+                         "permissions"]:
+            return self.permissions(who)
         if lower[2] != "resourcegroups" or lower[4:7] != [
                 "providers", "microsoft.network", "dnszones"]:
             raise nested(404, "InvalidResourceType", "The resource type could "
@@ -312,6 +315,17 @@ class Fake(base.BaseFake):
                      and z.info["group"].lower() == lower[3]), None)
         return self.in_zone(request, zone, parts[7:], parts[3])
 
+    def permissions(self, who):
+        """What somebody may do, as its role says (List For Resource
+        Group)."""
+        actions = self.principals[who].get("actions")
+        if actions is None:
+            rights = self.principals[who]["rights"][0][1]
+            actions = ["*/read"] + (["Microsoft.Network/dnsZones/*",
+                                     "Microsoft.Support/*"]
+                                    if WRITE in rights else [])
+        return answer({"value": [{"actions": actions, "notActions": []}]})
+
     @staticmethod
     def check_version(request):
         version = request.arg("api-version")
@@ -319,7 +333,9 @@ class Fake(base.BaseFake):
             raise nested(400, "MissingApiVersionParameter", "The api-version "
                          "query parameter (?api-version=) is required for all "
                          "requests.")
-        if version not in VERSIONS:
+        if version not in VERSIONS and not (
+                version == "2022-04-01" and
+                request.path.lower().endswith("/permissions")):
             raise nested(400, "NoRegisteredProviderFound", "No registered "
                          f"resource provider found for version '{version}'")
 

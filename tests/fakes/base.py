@@ -343,6 +343,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         head = f"HTTP/1.1 {reply.status} {phrase}\r\n" + "".join(
             f"{name}: {value}\r\n" for name, value in headers.items())
         body = b"" if self.command == "HEAD" else reply.body[:cut]
+        with self.fake.lock:
+            self.fake.octets += len(head) + 2 + len(body)
         self.wfile.write(head.encode("latin-1") + b"\r\n" + body)
 
 
@@ -369,6 +371,7 @@ class BaseFake:
                  cert_days=30, **settings):
         self.lock = threading.RLock()
         self.zones, self.log, self.faults = [], [], []
+        self.octets = 0                 # sent, headers too
         self._connections, self._count = set(), 0
         self._closing = threading.Event()
         self.ca = ca or Authority()

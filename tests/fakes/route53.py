@@ -431,6 +431,7 @@ class Fake(base.BaseFake):
             ("GET", "hostedzonesbyname"): "ListHostedZonesByName",
             ("GET", "hostedzone", "rrset"): "ListResourceRecordSets",
             ("POST", "hostedzone", "rrset", ""): "ChangeResourceRecordSets",
+            ("GET", "healthcheckcount"): "GetHealthCheckCount",
             ("GET", "change"): "GetChange"}.get(route)
         if action is None or (action in ("GetChange",) and len(parts) != 2):
             raise self.refusal(404, "UnknownOperationException", "")
@@ -440,6 +441,9 @@ class Fake(base.BaseFake):
         self.check_args(request, action)
         if action == "GetChange":
             return self.get_change(parts[1])
+        if action == "GetHealthCheckCount":
+            return self.xml("GetHealthCheckCountResponse",
+                            [("HealthCheckCount", 0)])
         if action in ("ListHostedZones", "ListHostedZonesByName"):
             return (self.list_zones if action == "ListHostedZones"
                     else self.list_by_name)(request)

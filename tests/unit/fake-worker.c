@@ -69,6 +69,13 @@ greet(struct fake *f, struct pl_cursor *c)
 	answer(f, PL_MSG_READY, &b);
 }
 
+/* How many requests a call is said to have made. */
+static uint32_t
+cost(const struct fake *f)
+{
+	return (uint32_t)pl_setting_int(&f->set, "cost", 1);
+}
+
 static void
 scope(struct fake *f, struct pl_cursor *c)
 {
@@ -86,6 +93,7 @@ scope(struct fake *f, struct pl_cursor *c)
 		pl_put_str(&b, "example.com");
 		pl_put_err(&b, &err);
 	}
+	pl_put_u32(&b, cost(f));
 	answer(f, PL_MSG_SCOPED, &b);
 }
 
@@ -154,6 +162,7 @@ apply(struct fake *f, struct pl_cursor *c)
 	pl_put_u32(&b, n);
 	for (uint32_t i = 0; i < n; i++)
 		pl_outcome_put(&b, &out);
+	pl_put_u32(&b, cost(f));
 	if (is(f, "truncated") && first_time(f))
 		b.len /= 2;
 	if (is(f, "wrong-type") && first_time(f))
