@@ -131,12 +131,11 @@ systemctl(const char *word, const char *flag, struct pl_err *err)
 static enum pl_code
 read_data(struct pl_buf *text, const char *name, struct pl_err *err)
 {
-	const char *dir = getenv("PLACARD_DATADIR");
 	struct pl_buf path;
 	enum pl_code code;
 
 	pl_buf_init(&path, PL_LIM_LINE);
-	pl_buf_addf(&path, "%s/%s", dir != NULL ? dir : PL_DATADIR, name);
+	pl_buf_addf(&path, PL_DATADIR "/%s", name);
 	code = pl_file_read(text, path.data, err);
 	pl_buf_clear(&path);
 	return code;
