@@ -388,3 +388,20 @@ def test_replaced(depot, out):
     told = depot.one(old, "--key", old.key_file, status=1)
     assert "older than" in told["error"]["text"]
     assert pair(out) == new.sha256
+
+
+FIRST = ["orders", "names", "challenges", "events", "certificates", "sync"]
+
+
+@pytest.mark.quick
+def test_book_of_an_older_version(depot, out):
+    """The first version had no targets; it is brought up where it lies."""
+    one = depot.issue(WWW)
+    for (name,) in depot.sql("SELECT name FROM sqlite_master WHERE type = "
+                             "'table' AND name NOT LIKE 'sqlite%'"):
+        if name not in FIRST:
+            depot.sql(f"DROP TABLE {name}")
+    depot.sql("PRAGMA user_version = 1")
+    depot.deploy(WWW, directory=out, key_file=one.key_file)
+    assert depot.one(one)["state"] == "deployed"
+    assert depot.rows(one) == {WWW: ("deployed", False, None)}

@@ -330,6 +330,86 @@ test_rollback(void **state)
 	pl_book_close(b);
 }
 
+static struct pl_book_target
+target_of(int64_t order, int64_t began, int64_t due)
+{
+	struct pl_book_target t = { .order = order, .began = began,
+		.due = due, .changed = 7 };
+
+	t.target = pl_strdup("a.test/web");
+	t.name = pl_strdup("a.test");
+	t.serial = pl_strdup("0A");
+	memset(t.sha256, 'f', 64);
+	return t;
+}
+
+/* The state of an order's only target; *due too. */
+static enum pl_target_state
+state_of(struct pl_book *b, int64_t order, int64_t *due)
+{
+	struct pl_book_target t;
+	struct pl_err err;
+	bool found;
+	enum pl_target_state s;
+
+	OK(pl_book_target_get(b, order, "a.test/web", &t, &found, &err));
+	assert_true(found);
+	s = t.state;
+	*due = t.due;
+	pl_book_target_clear(&t);
+	return s;
+}
+
+static void
+test_targets(void **state)
+{
+	struct pl_book *b = opened(state);
+	struct pl_order old = whole("50200071"), new = whole("50200072");
+	struct pl_book_target one, two, *list;
+	int64_t due;
+	struct pl_err err;
+	size_t n;
+
+	free(old.custom_id);
+	old.custom_id = NULL;
+	OK(pl_book_save(b, &old, &err));
+	OK(pl_book_save(b, &new, &err));
+	one = target_of(old.id, 100, 50);
+	two = target_of(new.id, 200, 60);
+	one.error = pl_strdup("why");
+	OK(pl_book_target_put(b, &one, &err));
+	OK(pl_book_target_put(b, &two, &err));
+	OK(pl_book_target_due(b, &due, &err));
+	assert_int_equal(due, 50);
+	OK(pl_book_targets(b, 0, 55, &list, &n, &err));
+	assert_int_equal(n, 1);
+	assert_string_equal(list[0].error, "why");
+	assert_string_equal(list[0].sha256, one.sha256);
+	pl_book_targets_clear(list, n);
+	/* The younger one makes the other wait no more, not vice versa. */
+	OK(pl_book_target_yield(b, &two, &err));
+	assert_int_equal(state_of(b, old.id, &due), PL_TG_PENDING);
+	assert_int_equal(due, 0);
+	OK(pl_book_target_yield(b, &one, &err));
+	assert_int_equal(state_of(b, old.id, &due), PL_TG_REPLACED);
+	assert_int_equal(state_of(b, new.id, &due), PL_TG_PENDING);
+	assert_int_equal(due, 60);
+	one.state = PL_TG_DEPLOYED;
+	OK(pl_book_target_put(b, &one, &err));
+	OK(pl_book_target_replace(b, &two, &err));
+	assert_int_equal(state_of(b, old.id, &due), PL_TG_REPLACED);
+	/* They go with their order. */
+	OK(pl_book_delete(b, old.id, &err));
+	OK(pl_book_targets(b, old.id, 0, &list, &n, &err));
+	assert_int_equal(n, 0);
+	OK(pl_book_delete(b, new.id, &err));
+	pl_book_target_clear(&one);
+	pl_book_target_clear(&two);
+	pl_order_clear(&old);
+	pl_order_clear(&new);
+	pl_book_close(b);
+}
+
 static void
 test_missing(void **state)
 {
@@ -356,6 +436,7 @@ main(void)
 		cmocka_unit_test(test_many_events),
 		cmocka_unit_test(test_locks),
 		cmocka_unit_test(test_rollback),
+		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_missing),
 	};
 
