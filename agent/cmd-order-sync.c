@@ -45,6 +45,7 @@ struct item {
 	json_t *answer;			/* element of the list, or a status */
 	struct pl_order o;
 	bool have;			/* it is in the book already */
+	int64_t locked;			/* our number of it, until it is written */
 	bool skip;
 	struct pl_book_cert cert;
 };
@@ -130,7 +131,10 @@ ask_statuses(struct sync *y, struct item *it, size_t n, struct pl_err *err)
 	return code == PL_EREMOTE ? PL_OK : code;
 }
 
-/* Reads what the book has of it and lays the answer over it. */
+/*
+ * Reads what the book has of it and lays the answer over it.  One that
+ * somebody is working on is left to him: what he knows is newer.
+ */
 static enum pl_code
 merge(struct sync *y, struct item *it, struct pl_err *err)
 {
@@ -144,12 +148,18 @@ merge(struct sync *y, struct item *it, struct pl_err *err)
 	code = pl_book_known(y->w->book, y->ctl, id, custom, &known, err);
 	free(id);
 	free(custom);
-	if (code == PL_OK && known != 0)
+	it->have = known != 0;
+	if (code == PL_OK && it->have && !pl_book_lock(y->w->book, known)) {
+		it->o.id = known;
+		it->skip = true;
+		return PL_OK;
+	}
+	it->locked = known;
+	if (code == PL_OK && it->have)
 		code = pl_book_get(y->w->book, known, &it->o, err);
 	if (code != PL_OK)
 		return code;
-	it->have = known != 0;
-	/* One that this installation is working on is its own affair. */
+	/* Only who has placed it knows whether it was taken. */
 	if (it->have && it->o.step == PL_STEP_PLACE) {
 		it->skip = true;
 		return PL_OK;
@@ -282,23 +292,14 @@ write_item(struct sync *y, struct item *it, struct pl_err *err)
 	return code;
 }
 
-/* Everything about a set of orders, in one commit.  next: of the page, or
- * NULL. */
+/* In one commit.  next: of the page, or NULL. */
 static enum pl_code
-take_items(struct sync *y, struct item *it, size_t n,
+write_items(struct sync *y, struct item *it, size_t n,
     const struct pl_book_sync *next, struct pl_err *err)
 {
 	struct pl_book *b = y->w->book;
-	enum pl_code code = ask_statuses(y, it, n, err);
+	enum pl_code code = pl_book_begin(b, err);
 
-	for (size_t i = 0; code == PL_OK && i < n; i++) {
-		if (!it[i].skip)
-			code = merge(y, &it[i], err);
-	}
-	if (code == PL_OK)
-		code = ask_downloads(y, it, n, err);
-	if (code == PL_OK)
-		code = pl_book_begin(b, err);
 	if (code != PL_OK)
 		return code;
 	for (size_t i = 0; code == PL_OK && i < n; i++)
@@ -308,6 +309,28 @@ take_items(struct sync *y, struct item *it, size_t n,
 	if (code == PL_OK)
 		return pl_book_commit(b, err);
 	pl_book_rollback(b);
+	return code;
+}
+
+/* Everything about a set of orders. */
+static enum pl_code
+take_items(struct sync *y, struct item *it, size_t n,
+    const struct pl_book_sync *next, struct pl_err *err)
+{
+	enum pl_code code = ask_statuses(y, it, n, err);
+
+	for (size_t i = 0; code == PL_OK && i < n; i++) {
+		if (!it[i].skip)
+			code = merge(y, &it[i], err);
+	}
+	if (code == PL_OK)
+		code = ask_downloads(y, it, n, err);
+	if (code == PL_OK)
+		code = write_items(y, it, n, next, err);
+	for (size_t i = 0; i < n; i++) {
+		if (it[i].locked != 0)
+			pl_book_unlock(y->w->book, it[i].locked);
+	}
 	return code;
 }
 

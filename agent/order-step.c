@@ -95,6 +95,53 @@ on_published(struct pl_order_run *r)
 		pl_run_trouble(r, &err);
 }
 
+static bool
+is_row(const struct pl_row *row, const struct pl_challenge *c)
+{
+	return row->kind == c->kind && row->value_len == c->value_len &&
+	    strcmp(row->record, c->record) == 0 &&
+	    memcmp(row->value, c->value, c->value_len) == 0;
+}
+
+/*
+ * Publishes, in the rows that the journal has of it from before, so that an
+ * order which is never seen does not fill the journal.  What was ours is
+ * added once more, for it may have vanished; what was there before us is only
+ * looked for.  What the store does not want any more waits for CLEAN.
+ */
+static struct pl_job_run *
+present(struct pl_order_run *r, struct pl_job *job)
+{
+	struct pl_row_query q = { .job = job->id };
+	struct pl_row *rows = NULL;
+	struct pl_job_run *run;
+	struct pl_err err;
+	size_t n = 0;
+
+	if (pl_journal_rows(r->all->opt.journal, &q, &rows, &n, &err) != PL_OK)
+		n = 0;
+	for (size_t i = 0; i < n; i++) {
+		rows[i].seq = UINT32_MAX;
+		for (size_t k = 0; k < job->n; k++) {
+			const struct pl_challenge *c = &job->challenges[k];
+
+			if (is_row(&rows[i], c) &&
+			    strcmp(rows[i].domain, c->shown) == 0)
+				rows[i].seq = (uint32_t)k;
+		}
+		if (rows[i].state == PL_ROW_PUBLISHED ||
+		    rows[i].state == PL_ROW_VISIBLE)
+			rows[i].state = rows[i].was == PL_WAS_PRESENT ?
+			    PL_ROW_PUBLISHED : PL_ROW_INTENT;
+	}
+	run = pl_engine_resume(r->all->opt.engine, job, r->all->opt.look_ms,
+	    rows, &n);
+	for (size_t i = 0; i < n; i++)
+		pl_row_clear(&rows[i]);
+	free(rows);
+	return run;
+}
+
 void
 pl_run_publish(struct pl_order_run *r)
 {
@@ -117,8 +164,7 @@ pl_run_publish(struct pl_order_run *r)
 		return;
 	}
 	pl_run_event(r, "publishing", "publishing the challenges");
-	pl_run_watch(r, pl_engine_present(r->all->opt.engine, &job,
-	    r->all->opt.look_ms), on_published);
+	pl_run_watch(r, present(r, &job), on_published);
 }
 
 /* ---- recheck ---------------------------------------------------------------------- */
@@ -204,9 +250,7 @@ has_row(const struct pl_row *rows, size_t n,
     const struct pl_challenge *c)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (rows[i].kind == c->kind && rows[i].value_len ==
-		    c->value_len && strcmp(rows[i].record, c->record) == 0 &&
-		    memcmp(rows[i].value, c->value, c->value_len) == 0)
+		if (is_row(&rows[i], c))
 			return true;
 	}
 	return false;

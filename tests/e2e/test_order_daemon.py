@@ -57,6 +57,30 @@ def test_killed_in_the_middle(counter, daemon):
     assert len(counter.rows("SELECT * FROM certificates")) == 1
 
 
+def test_stopped_and_reloaded(counter, daemon):
+    """Stopped while nobody can see the proof, it stays; started again and
+    given another configuration, the rest comes by itself."""
+    counter.verify["servers"] = ["127.0.0.1:9"]
+    counter.write()
+    order = counter.new()
+    daemon.start()
+    lab.wait_for(lambda: len(counter.listed()) == 1, "publishing")
+    assert daemon.stop(signal.SIGTERM)[0] == 0
+    assert state(counter, order) == (1, 2) and len(counter.listed()) == 1
+    daemon.start()
+    lab.wait_for(lambda: daemon.log().count("publishing the challenges") == 2,
+                 "publishing again")
+    assert len(counter.listed()) == 1
+    counter.servers(counter.world.where())
+    daemon.write()
+    daemon.proc.send_signal(signal.SIGHUP)
+    wait_issued(counter, order)
+    assert daemon.stop()[0] == 0
+    counter.all_good()
+    assert counter.count("order/neworder") == 1
+    assert len(counter.rows("SELECT * FROM certificates")) == 1
+
+
 def test_lost_answer_is_found_again(counter, daemon):
     """What a killed command left without a number."""
     counter.faults({"action": "lost", "path": "/order/neworder"},

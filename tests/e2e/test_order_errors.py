@@ -419,6 +419,53 @@ def test_not_visible(counter):
     counter.all_good()
 
 
+def blind(counter, number):
+    """Tries once more, and sees nothing."""
+    counter.verify["servers"] = ["127.0.0.1:9"]
+    counter.write()
+    done = counter.json("order", "refresh", number, "--wait", "--timeout",
+                        "2")
+    assert done.status in (5, 6), done
+
+
+def test_never_seen(counter):
+    """However often it is tried, the journal has one row a record; and
+    what has vanished meanwhile is published again."""
+    order = counter.new("positivemdcwildcard", counter.csr(
+        "example.com", "*.example.org", "example.org"))
+    for _ in range(3):
+        blind(counter, order["id"])
+        assert len(counter.listed()) == 2, counter.listed()
+    name, value = (order["challenges"][0][m] for m in ("name", "value"))
+    assert counter.world.target(name)
+    counter.world.update("example.com", delete=[
+        (name + ".", "CNAME", value + ".")])
+    assert not counter.world.target(name)
+    counter.servers(counter.world.where())
+    counter.write()
+    done = counter.json("order", "refresh", order["id"], "--wait")
+    assert done.status == 0, done
+    counter.all_good()
+
+
+def test_somebody_else_s_record(counter):
+    """It was there before: seen, tried again, and left."""
+    order = counter.new()
+    name, value = (order["challenges"][0][m] for m in ("name", "value"))
+    counter.world.update("example.com", add=[
+        (name + ".", 60, "CNAME", value + ".")])
+    blind(counter, order["id"])
+    blind(counter, order["id"])
+    counter.servers(counter.world.where())
+    counter.write()
+    done = counter.json("order", "refresh", order["id"], "--wait")
+    assert done.status == 0, done
+    assert counter.world.target(name).rstrip(".") == value
+    counter.world.update("example.com", delete=[
+        (name + ".", "CNAME", value + ".")])
+    counter.untouched()
+
+
 def test_empty_download(counter):
     """The sandbox: active, and nothing to fetch."""
     counter.control("moods", certificates="empty")

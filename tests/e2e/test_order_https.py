@@ -69,6 +69,7 @@ def test_http_does_not_do(secure):
     secure.all_good()
 
 
+@pytest.mark.quick
 def test_four_methods_in_one(secure):
     """CNAME, http, https and e-mail: each name is proven in its own way."""
     csr = secure.csr("www.example.com", "files.example.com", HOST,

@@ -2,6 +2,9 @@
 # Copyright The placard authors
 """The store's book into ours."""
 
+import fcntl
+import os
+
 import pytest
 
 from lab_order import counter, order_world  # noqa: F401
@@ -129,6 +132,25 @@ def test_own_orders_stay_ours(counter):
     done = counter.json("order", "refresh", one["id"], "--wait")
     assert done.status == 0, done
     counter.all_good()
+
+
+def test_order_at_work(counter):
+    """What somebody works on at the moment is left alone: his row is newer
+    than what was read before the store answered."""
+    order = counter.new("positivessl", None, "dns", "--wait")
+    other = counter.new("positivessl", None, "dns", "--wait")
+    for one in (order, other):
+        counter.control("advance", order=one["id"], state="Revoked")
+    number = int(order["local"][1:])
+    with open(os.path.join(counter.state, "orders.lock"), "r+b") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX, 1, number)
+        assert counter.json("order", "sync", "--full").status == 0
+        assert ids(counter, "--state", "revoked") == [other["id"]]
+        shown = counter.order("import", order["id"])
+        assert shown["id"] == order["id"] and shown["state"] == "issued"
+    assert counter.json("order", "sync", "--full").status == 0
+    assert ids(counter, "--state", "revoked") == sorted(
+        [order["id"], other["id"]])
 
 
 def test_import_everything(counter):

@@ -11,6 +11,8 @@ import functools
 import pathlib
 import re
 
+import pytest
+
 from lab_order import WHOLE, counter, order_world  # noqa: F401
 
 import sslstore_contract as contract    # noqa: E402
@@ -117,6 +119,7 @@ def ours():
     return found
 
 
+@pytest.mark.quick
 def test_every_call_keeps_the_contract(counter):
     """Made by the commands, with all that they can send."""
     eo = counter.json_file("eo.json", WHOLE | {"TSSOrganizationId": 4711})
