@@ -90,6 +90,7 @@ def test_each_word_of_the_manual_has_its_case():
     assert sorted(words) == sorted(WORDS) and len(set(words)) == len(words)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("word", WORDS)
 def test_word(placard, word):
     zone, address, more = WORDS[word]
