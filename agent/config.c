@@ -561,8 +561,10 @@ verify_addresses(struct pl_faults *faults, const struct pl_conf_section *s,
 		    (inet_pton(AF_INET, host, address) != 1 &&
 		    inet_pton(AF_INET6, host, address) != 1)))
 			pl_fault(faults, v->file, v->line, key,
-			    "\"%s\" is no address: ADDR, ADDR:PORT or "
-			    "[ADDR]:PORT is expected", v->text[i]);
+			    "\"%s\" is no address: ADDR, ADDR:PORT%s or "
+			    "[ADDR]:PORT is expected", v->text[i],
+			    strcmp(key, "resolvers") == 0 ?
+			    ", https://HOST/PATH" : "");
 	return copy_list(v->text, v->n);
 }
 

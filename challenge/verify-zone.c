@@ -17,6 +17,7 @@
 #define KEEP_MAX	300000
 #define KEEP_FAILED	1000
 #define NS_MAX		32	/* servers' names of a zone that are looked at */
+#define CAA_MAX		4096	/* as many as an answer can hold */
 #define ADDR_MAX	16	/* addresses of one name */
 #define WATCH_MS	100
 
@@ -88,7 +89,7 @@ lookup_add_caa(struct lookup *l, const struct pl_dns_rr *rr)
 {
 	struct pl_caa_rr *c;
 
-	if (rr->tag == NULL || l->n >= NS_MAX)
+	if (rr->tag == NULL || l->n >= CAA_MAX)
 		return;
 	l->caa = pl_grow(l->caa, l->n + 1, sizeof(*l->caa));
 	c = &l->caa[l->n++];

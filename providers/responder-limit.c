@@ -67,6 +67,9 @@ network(const struct pl_limit *l, const struct sockaddr *sa)
 
 	if (sa->sa_family == AF_INET6) {
 		memcpy(&in6, sa, sizeof(in6));
+		/* A socket that was handed down may serve both families. */
+		if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+			return mix(l->seed, in6.sin6_addr.s6_addr + 12, 3);
 		return mix(~l->seed, in6.sin6_addr.s6_addr, 7);
 	}
 	memcpy(&in, sa, sizeof(in));

@@ -63,6 +63,7 @@ struct pl_net {
 	struct pl_net_content *content;
 	int epoll;
 	int first, inherited;
+	bool *used;			/* of the inherited ones */
 	struct port *ports;
 	size_t nports;
 	struct stream *streams[2];	/* DNS, HTTP; newest first */
@@ -134,24 +135,42 @@ same_address(const struct sockaddr_storage *a,
 	    memcmp(&sa.sin6_addr, &sb.sin6_addr, sizeof(sa.sin6_addr)) == 0;
 }
 
-/* A socket that was handed down and is bound to that, or -1. */
+/* Is fd, bound to sa, one for both families, and does it cover want? */
+static bool
+both_families(int fd, const struct sockaddr_storage *sa,
+    const struct sockaddr_storage *want)
+{
+	struct sockaddr_in six, four;	/* the port: alike in both */
+	socklen_t len = sizeof(int);
+	int only = 1;
+
+	memcpy(&six, sa, sizeof(six));
+	memcpy(&four, want, sizeof(four));
+	return sa->ss_family == AF_INET6 && want->ss_family == AF_INET &&
+	    is_any(sa) && is_any(want) && six.sin_port == four.sin_port &&
+	    getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len) == 0 &&
+	    only == 0;
+}
+
+/* Which of the sockets that were handed down is bound to that; -1: none. */
 static int
 inherited_socket(struct pl_net *n, const struct sockaddr_storage *want,
     int type)
 {
 	struct sockaddr_storage sa;
 	socklen_t len, tlen;
-	int got;
+	int got, fd;
 
 	for (int i = 0; i < n->inherited; i++) {
+		fd = n->first + i;
 		len = sizeof(sa);
 		tlen = sizeof(got);
 		memset(&sa, 0, sizeof(sa));
-		if (getsockname(n->first + i, (struct sockaddr *)&sa,
-		    &len) == 0 && getsockopt(n->first + i, SOL_SOCKET,
-		    SO_TYPE, &got, &tlen) == 0 && got == type &&
-		    same_address(&sa, want))
-			return fcntl(n->first + i, F_DUPFD_CLOEXEC, 0);
+		if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
+		    getsockopt(fd, SOL_SOCKET, SO_TYPE, &got, &tlen) == 0 &&
+		    got == type && (same_address(&sa, want) ||
+		    both_families(fd, &sa, want)))
+			return i;
 	}
 	return -1;
 }
@@ -221,15 +240,26 @@ port_open(struct pl_net *n, const char *option, const char *text,
     const struct sockaddr_storage *sa, socklen_t len, enum listen_kind kind,
     bool optional, struct pl_err *err)
 {
-	int type = kind == LISTEN_UDP ? SOCK_DGRAM : SOCK_STREAM, fd;
+	int type = kind == LISTEN_UDP ? SOCK_DGRAM : SOCK_STREAM, fd, given;
+	struct sockaddr_storage own;
 	struct sockaddr_in in;
 	struct port *p;
 
 	memcpy(&in, sa, sizeof(in));	/* the port: alike in both families */
-	fd = inherited_socket(n, sa, type);
-	if (fd != -1) {
+	given = inherited_socket(n, sa, type);
+	if (given != -1 && n->used[given])
+		return PL_OK;		/* serves this one as well */
+	if (given != -1) {
+		n->used[given] = true;
+		fd = fcntl(n->first + given, F_DUPFD_CLOEXEC, 0);
+		if (fd == -1)
+			return pl_fail_sys(err, PL_EIO, errno, "%s: %s",
+			    option, text);
+		memset(&own, 0, sizeof(own));
+		len = sizeof(own);
+		(void)getsockname(fd, (struct sockaddr *)&own, &len);
 		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-		socket_options(fd, sa, type, is_any(sa));
+		socket_options(fd, &own, type, is_any(sa));
 	} else {
 		fd = socket(sa->ss_family, type | SOCK_CLOEXEC |
 		    SOCK_NONBLOCK, 0);
@@ -302,7 +332,10 @@ client_of(unsigned char client[8], const struct sockaddr_storage *sa)
 	memset(client, 0, 8);
 	if (sa->ss_family == AF_INET6) {
 		memcpy(&in6, sa, sizeof(in6));
-		memcpy(client, &in6.sin6_addr, 8);
+		if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+			memcpy(client, in6.sin6_addr.s6_addr + 12, 4);
+		else
+			memcpy(client, &in6.sin6_addr, 8);
 	} else if (sa->ss_family == AF_INET) {
 		memcpy(&in, sa, sizeof(in));
 		memcpy(client, &in.sin_addr, 4);
@@ -520,6 +553,7 @@ pl_net_new(struct pl_net **out, struct pl_net_content *content, int first,
 	n->content = content;
 	n->first = first;
 	n->inherited = inherited;
+	n->used = pl_array((size_t)inherited + 1, sizeof(*n->used));
 	n->udp = pl_udp_new();
 	n->limit = pl_limit_new(content->rate);
 	n->room = pl_alloc(PL_DNS_MSG);
@@ -549,6 +583,7 @@ pl_net_free(struct pl_net *n)
 	pl_udp_free(n->udp);
 	pl_limit_free(n->limit);
 	free(n->room);
+	free(n->used);
 	free(n);
 }
 

@@ -5,7 +5,8 @@
 
 Server and asker have a processor each (taskset), and the servers take turns.
 The second table is the time from the moment a change is handed to the
-provider (its apply) to the first correct answer over UDP.
+provider (its apply) to the first correct answer over UDP; the third that of
+jobs, alone and beside a flood.
 
     tests/bench/responder.py [--rounds N] [--seconds S] [--names N]
 """
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
@@ -100,6 +102,53 @@ def latency(base, rounds):
           f"| median, 99 %, most | {found.group(1)} |")
 
 
+class Flood:
+    """dnsperf and wrk at full speed, until the end of the block."""
+
+    def __init__(self, base, where, web):
+        path = os.path.join(base, "flood")
+        with open(path, "w", encoding="ascii") as out:
+            out.write(f"no.{lr.ZONE} A\n")
+        self.argvs = [
+            [find_program("dnsperf"), "-s", where[0], "-p", str(where[1]),
+             "-d", path, "-l", "600", "-q", "100"],
+            [find_program("wrk"), "-t", "1", "-c", "50", "-d", "600s",
+             f"http://127.0.0.1:{web}/.well-known/x"]]
+
+    def __enter__(self):
+        self.procs = [subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL,
+                                       env={"PATH": SBIN})
+                      for argv in self.argvs]
+
+    def __exit__(self, *_):
+        for one in self.procs:
+            one.terminate()
+            one.wait()
+
+
+def flooded(base, rounds):
+    """A job of a hundred names, alone and beside a flood."""
+    placard = lab.Placard(os.path.join(base, "flooded"))
+    web = lab.free_port("127.0.0.1")
+    where = lr.responder(placard, http_listen=[f"127.0.0.1:{web}"])
+    path = placard.job_file(lab.job(*(
+        lr.txt(f"_acme-challenge.f{i}.{lr.ZONE}", "v") for i in range(100))))
+
+    def turn():
+        start = time.monotonic()
+        placard.ok("run", "--jobs", path, "--", "true")
+        return time.monotonic() - start
+    quiet = [turn() for _ in range(rounds)]
+    with Flood(base, where, web):
+        loud = [turn() for _ in range(rounds)]
+    print("\n| 100 names: publish, see, remove | seconds |\n|---|--:|")
+    for what, times in (("alone", quiet), ("beside dnsperf and wrk", loud)):
+        print(f"| {what} | {statistics.median(times):.2f} "
+              f"[{min(times):.2f}-{max(times):.2f}] |")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
@@ -132,6 +181,7 @@ def main():
                   Contender("responder", where, [run.worker()])],
                  path, args.rounds, args.seconds, cpus[-1])
         latency(base, 2000)
+        flooded(base, args.rounds)
 
 
 if __name__ == "__main__":

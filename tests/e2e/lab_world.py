@@ -76,7 +76,9 @@ def plain():
             'wc CAA 0 issue "ca.example"\nwc CAA 0 issuewild ";"\n'
             'mine CAA 0 issue "ca.example; accounturi=https://ca.example/1; '
             'validationmethods=dns-01"\n'
-            "via CNAME deny\n"
+            "via CNAME deny\n" + "".join(
+                f'many CAA 0 issue "ca{i}.example"\n' for i in range(98)) +
+            'many CAA 0 issue "ca.example"\n'
             f"_acme-challenge.a.b.deny 60 TXT \"{VALUE}\"\n"
             # Large sets: over 512, 1232 and 4096 octets.
             + "".join(f'_acme-challenge.{name} TXT "{VALUE}"\n' + "".join(

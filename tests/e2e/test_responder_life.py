@@ -284,6 +284,52 @@ def test_one_client_does_not_push_out_another(placard):
             s.close()
 
 
+HAND_DOWN = """import os, socket, sys
+keep = []
+for kind, port in ((socket.SOCK_DGRAM, {dns}), (socket.SOCK_STREAM, {dns}),
+                   (socket.SOCK_STREAM, {web})):
+    s = socket.socket(socket.AF_INET6, kind)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.bind(("::", port))
+    if kind == socket.SOCK_STREAM:
+        s.listen(8)
+    keep.append(s)
+high = [os.dup2(s.fileno(), 40 + i) for i, s in enumerate(keep)]
+for i, fd in enumerate(high):
+    os.dup2(fd, 3 + i)
+os.closerange(3 + len(high), 64)
+os.environ.update(LISTEN_FDS=str(len(high)), LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("order", (1, -1))
+def test_sockets_of_both_families(placard, tmp_path, order):
+    """As systemd makes them of a bare port: one for IPv4 and IPv6."""
+    dns_port, web = lab.free_port("::"), lab.free_port("::")
+    anywhere = ["0.0.0.0", "[::]"][::order]
+    placard.account("resp", "responder", zones=[lr.ZONE],
+                    ns=[f"ns1.{lr.ZONE} 127.0.0.1"],
+                    listen=[f"{a}:{dns_port}" for a in anywhere],
+                    http_listen=[f"{a}:{web}" for a in anywhere])
+    placard.route("example.net", "resp")
+    placard.verify |= {"servers": [f"127.0.0.1:{dns_port}"],
+                       "resolvers": [f"127.0.0.1:{dns_port}"]}
+    placard.write()
+    helper = tmp_path / "hand-down.py"
+    helper.write_text(HAND_DOWN.format(dns=dns_port, web=web))
+    query = dns.message.make_query(f"_acme-challenge.n0.{lr.ZONE}", "TXT")
+    with lr.Responder(placard, [lab.job(*many(1))],
+                      wrap=["/usr/bin/python3", str(helper)]):
+        for address in ("127.0.0.1", "::1"):
+            for ask in (dns.query.udp, dns.query.tcp):
+                answer = ask(query, address, port=dns_port, timeout=5)
+                assert answer.answer, (address, ask)
+            with socket.create_connection((address, web), 5) as s:
+                s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert s.recv(100).startswith(b"HTTP/1.1 404 ")
+
+
 def test_rate_limit(placard):
     """Beyond it half is cut, half is silence; TCP is not limited."""
     where = lr.responder(placard, rate_limit=20)

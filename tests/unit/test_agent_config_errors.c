@@ -245,6 +245,12 @@ verify(void **state)
 		{ "verify { resolvers = { 192.0.2.1:x } http-servers = a }",
 		    "1: resolvers: ", "1: http-servers: " },
 		{ "verify { https-servers = a }", "1: https-servers: " },
+		{ "verify { resolvers = { \"http://192.0.2.1/q\" } }",
+		    "1: resolvers: \"http://192.0.2.1/q\" is no address: "
+		    "ADDR, ADDR:PORT, https://HOST/PATH or" },
+		{ "verify { resolvers = { \"https://\" } }", "1: resolvers: " },
+		{ "verify { servers = { \"https://192.0.2.1/q\" } }",
+		    "1: servers: \"https://192.0.2.1/q\" is no address" },
 		{ "verify { site-local = 1 }", "1: site-local: true or" },
 		{ "state-directory = \"\"", "1: state-directory: empty" },
 		{ "state-dir = x", "1: state-dir: unknown key; did you mean "

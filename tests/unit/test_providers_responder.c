@@ -366,6 +366,11 @@ test_limit(void **state PL_UNUSED)
 	assert_int_equal(pl_limit_take(l, sa, 1000), LIMIT_ANSWER);
 	inet_pton(AF_INET6, "2001:db8::1", &in6.sin6_addr);
 	assert_int_equal(pl_limit_take(l, sa6, 1000), LIMIT_ANSWER);
+	/* IPv4 by a socket of both families is no network of its own. */
+	inet_pton(AF_INET6, "::ffff:192.0.2.9", &in6.sin6_addr);
+	assert_int_not_equal(pl_limit_take(l, sa6, 1000), LIMIT_ANSWER);
+	inet_pton(AF_INET6, "::ffff:198.51.100.9", &in6.sin6_addr);
+	assert_int_equal(pl_limit_take(l, sa6, 1000), LIMIT_ANSWER);
 	/* A tenth of a second is one more. */
 	inet_pton(AF_INET, "192.0.2.1", &in.sin_addr);
 	assert_int_equal(pl_limit_take(l, sa, 1100), LIMIT_ANSWER);
