@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import select
+import sqlite3
 import struct
 import subprocess
 import termios
@@ -294,6 +295,16 @@ class Placard:
         """Is nothing of ours left, by placard's own word?"""
         done = self.ok("--json", "list")
         return not done.lines
+
+
+    def fold_log(self):
+        """Move the journal's log into the database, so that the next command
+        begins a new one."""
+        path = os.path.join(self.state, "journal.db")
+        if os.path.exists(path):
+            link = sqlite3.connect(path)
+            link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            link.close()
 
 
 def mentions(text, server):

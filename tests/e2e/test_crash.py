@@ -37,20 +37,28 @@ def clean(bed, where):
     assert bed.placard.quiet_journal(), where
 
 
-def disturb(bed, setup, args, calls, how, soak):
+def disturb(bed, setup, args, calls, how, soak, kept=False):
     """Try each point; returns how many of them hit something.
 
     Two runs are not alike to the last call, so a point near the end may find
-    nobody any more; most must find somebody.
+    nobody any more; most must find somebody.  The journal's log is a new one
+    each time, or one that was kept.
     """
-    setup()
+    def prepare():
+        if kept:
+            bed.placard.fold_log()
+        setup()
+        if not kept:
+            bed.placard.fold_log()
+
+    prepare()
     tried = hits = 0
     most = Strace(bed.placard, args).count(calls)
     clean(bed, "undisturbed")
     assert most, f"none of {calls} is ever called: nothing is tested"
     for call, count in sorted(most.items()):
         for number in points(count, soak):
-            setup()
+            prepare()
             hits += getattr(Strace(bed.placard, args), how)(call, number)
             clean(bed, f"{how} at {call} {number} of {count}")
             tried += 1
@@ -76,6 +84,18 @@ def test_cleanup(bed, soak, calls, how):
     def setup():
         bed.placard.ok("present", "--jobs", job, "--no-wait")
     hits = disturb(bed, setup, ["cleanup", "--jobs", job], calls, how, soak)
+    assert hits >= 3
+
+
+def test_kept_log(bed, soak):
+    """The log has somebody else's commits in it already."""
+    job = scene(bed)
+
+    def setup():
+        bed.placard.ok("present", *bed.dns01("before"), "--no-wait")
+        bed.placard.ok("cleanup", "--all")
+    hits = disturb(bed, setup, ["present", "--jobs", job, "--no-wait"],
+                    JOURNAL, "cut_power", soak, kept=True)
     assert hits >= 3
 
 
