@@ -238,6 +238,7 @@ def test_reload_keeps_jobs(daemon):
     bed.unchanged()
 
 
+@pytest.mark.quick
 def test_reload_takes_a_new_account(daemon):
     bed = daemon.bed
     daemon.submit(lab.job(lab.dns01("elsewhere.test", "x"), name="no"))
