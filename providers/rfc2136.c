@@ -611,7 +611,17 @@ apply_round(struct work *w)
 
 /* ---- the door -------------------------------------------------------------- */
 
-/* n == 0: does the server know us, and may we change the zone? */
+static const char *
+zone_said(const void *ctx, size_t i)
+{
+	const struct rfc2136 *self = ctx;
+
+	(void)i;
+	return self->zone;
+}
+
+/* n == 0: does the server know us, and may we change the zone?  DNS lists no
+ * zones; the account's own is known. */
 static enum pl_code
 rfc2136_test(struct rfc2136 *self, const struct pl_call *call,
     const char *zone, struct pl_err *err)
@@ -632,6 +642,8 @@ rfc2136_test(struct rfc2136 *self, const struct pl_call *call,
 			    "does not hold it (%s)", zone, self->host,
 			    pl_dns_rcode_name(rcode));
 		pl_dns_msg_clear(&m);
+		if (code == PL_OK && self->zone != NULL)
+			pl_say_zones(call, 1, false, zone_said, self);
 		return code == PL_EAUTH ? rfc2136_fail_rcode(self, zone, rcode, err) :
 		    code;
 	}

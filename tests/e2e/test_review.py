@@ -264,6 +264,19 @@ def test_for_wants_names(placard):
         assert placard.bare("provider", *bad).status == 2, bad
 
 
+def test_an_account_for_one_zone_says_which(placard, tmp_path):
+    """DNS lists no zones: more is said only where the account names one."""
+    with lab.Named(tmp_path / "s", ["one.test"]) as server:
+        placard.rfc2136("one", server, zone="one.test")
+        placard.rfc2136("any", server)
+        done = placard.json("account", "test", "one").objects[0]
+        assert (done["zones"], done["first"]) == (1, ["one.test"]), done
+        assert "reaches 1 zone: one.test" in placard.ok("account", "test",
+                                                        "one").out
+        done = placard.json("account", "test", "any").objects[0]
+        assert done["works"] is True and "zones" not in done, done
+
+
 # -- what ten thousand names cost
 
 @pytest.mark.big
