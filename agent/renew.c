@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define SCAN_MS 30000
+#define MORE_MS 100
 #define OUTLOOK_MS (6 * 3600 * INT64_C(1000))
 #define AT_ONCE 8
 #define BEFORE_USUAL (30 * PL_DAY_MS)
@@ -45,9 +46,21 @@ struct pl_renewer {
 	struct pl_renewer_opts opt;
 	struct renewal *list;
 	size_t n;
+	bool more;			/* others are due, and wait for a place */
 	int64_t outlook;		/* mono ms of the next one */
 	uint64_t timer;
 };
+
+static void scan(void *renewer);
+
+static void
+scan_in(struct pl_renewer *r, int64_t ms)
+{
+	struct pl_loop *l = pl_engine_loop(r->opt.engine);
+
+	pl_loop_forget(l, r->timer);
+	r->timer = pl_loop_after(l, ms, scan, r);
+}
 
 static void
 renewal_free(struct renewal *w)
@@ -58,6 +71,9 @@ renewal_free(struct renewal *w)
 		at = &(*at)->next;
 	*at = w->next;
 	w->all->n--;
+	if (w->all->more)
+		scan_in(w->all, MORE_MS);
+	w->all->more = false;
 	pl_controller_drop(w->set);
 	for (size_t i = 0; i < PL_NELEM(w->calls); i++)
 		pl_store_call_clear(&w->calls[i]);
@@ -75,9 +91,9 @@ pl_renewer_free(struct pl_renewer *r)
 {
 	if (r == NULL)
 		return;
-	pl_loop_forget(pl_engine_loop(r->opt.engine), r->timer);
 	while (r->list != NULL)
 		renewal_free(r->list);
+	pl_loop_forget(pl_engine_loop(r->opt.engine), r->timer);
 	free(r);
 }
 
@@ -744,8 +760,7 @@ scan(void *arg)
 	size_t n;
 
 	pl_err_clear(&err);
-	r->timer = pl_loop_after(pl_engine_loop(r->opt.engine), SCAN_MS, scan,
-	    r);
+	scan_in(r, SCAN_MS);
 	if (pl_book_renewable(r->opt.book, now, now + before_most(r), false,
 	    &ids, &n, &err) != PL_OK) {
 		book_trouble(r, &err);
@@ -753,6 +768,7 @@ scan(void *arg)
 	}
 	for (size_t i = 0; i < n && r->n < AT_ONCE; i++)
 		begin_if_due(r, ids[i], now);
+	r->more = r->n == AT_ONCE;
 	free(ids);
 	if (pl_mono_ms() < r->outlook)
 		return;
@@ -766,6 +782,6 @@ pl_renewer_new(const struct pl_renewer_opts *o)
 	struct pl_renewer *r = pl_alloc(sizeof(*r));
 
 	r->opt = *o;
-	r->timer = pl_loop_after(pl_engine_loop(o->engine), 0, scan, r);
+	scan_in(r, 0);
 	return r;
 }
