@@ -108,16 +108,12 @@ static void
 check_source(char **missing, const char *what, const char *path, int mode)
 {
 	struct pl_buf b;
-	struct stat st;
 
 	pl_buf_init(&b, PL_LIM_LINE);
-	if (access(path, mode) != 0)
+	if (access(path, mode) != 0) {
 		pl_buf_addf(&b, "%s: %s: %s", what, path, strerror(errno));
-	else if (mode == R_OK && stat(path, &st) == 0 &&
-	    (st.st_mode & 077) != 0)
-		pl_buf_addf(&b, "%s: %s: others can read it", what, path);
-	if (b.len > 0)
 		add_text(missing, b.data);
+	}
 	pl_buf_clear(&b);
 }
 

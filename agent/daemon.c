@@ -274,7 +274,9 @@ static void
 drain(void *arg)
 {
 	struct pl_daemon *d = arg;
-	bool idle = d->engine == NULL || pl_engine_inflight(d->engine) == 0 ||
+	bool told = teller_rests(d->teller);
+	bool idle = d->engine == NULL ||
+	    (pl_engine_inflight(d->engine) == 0 && told) ||
 	    pl_mono_ms() >= d->drain_until;
 
 	d->drain = 0;

@@ -159,6 +159,8 @@ void program_drop(struct pl_program *p);
 
 /* teller.c: programs that get the events of orders, each in their order */
 struct pl_teller *teller_new(struct pl_daemon *d);
+/* Tells of nothing new from now on; is nobody being told any more? */
+bool teller_rests(struct pl_teller *t);
 void teller_free(struct pl_teller *t);
 
 /* metrics.c */

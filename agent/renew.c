@@ -9,7 +9,7 @@
  * From there order.c drives it.  Who is killed before has done nothing that
  * counts, and who is killed behind goes on.
  */
-#include "order.h"
+#include "renew-run.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define SCAN_MS 30000
-#define OUTLOOK_MS (6 * 3600 * INT64_C(1000))
+#define MORE_MS 100
 #define AT_ONCE 8
 #define BEFORE_USUAL (30 * PL_DAY_MS)
 #define SPREAD_MOST (3 * PL_DAY_MS)	/* of pl_renew_due */
@@ -41,13 +41,16 @@ struct renewal {
 	struct pl_csr *csr;
 };
 
-struct pl_renewer {
-	struct pl_renewer_opts opt;
-	struct renewal *list;
-	size_t n;
-	int64_t outlook;		/* mono ms of the next one */
-	uint64_t timer;
-};
+static void scan(void *renewer);
+
+static void
+scan_in(struct pl_renewer *r, int64_t ms)
+{
+	struct pl_loop *l = pl_engine_loop(r->opt.engine);
+
+	pl_loop_forget(l, r->timer);
+	r->timer = pl_loop_after(l, ms, scan, r);
+}
 
 static void
 renewal_free(struct renewal *w)
@@ -58,6 +61,9 @@ renewal_free(struct renewal *w)
 		at = &(*at)->next;
 	*at = w->next;
 	w->all->n--;
+	if (w->all->more)
+		scan_in(w->all, MORE_MS);
+	w->all->more = false;
 	pl_controller_drop(w->set);
 	for (size_t i = 0; i < PL_NELEM(w->calls); i++)
 		pl_store_call_clear(&w->calls[i]);
@@ -75,9 +81,10 @@ pl_renewer_free(struct pl_renewer *r)
 {
 	if (r == NULL)
 		return;
-	pl_loop_forget(pl_engine_loop(r->opt.engine), r->timer);
+	pl_outlook_stop(r);
 	while (r->list != NULL)
 		renewal_free(r->list);
+	pl_loop_forget(pl_engine_loop(r->opt.engine), r->timer);
 	free(r);
 }
 
@@ -91,17 +98,17 @@ pl_renew_how(struct pl_renewing *how, const struct pl_controller *ctl,
 
 /* ---- what is told ------------------------------------------------------------ */
 
-static void
-book_trouble(struct pl_renewer *r, const struct pl_err *err)
+void
+pl_renew_trouble(struct pl_renewer *r, const struct pl_err *err)
 {
 	pl_logf(r->opt.log, PL_LOG_ERROR, "order-book", "error=\"%s\"",
 	    err->text);
 }
 
 /* Writes an event and what is kept, together. */
-static void
-put_kept(struct pl_renewer *r, int64_t id, const struct pl_renewal *kept,
-    const char *event, const char *text)
+void
+pl_renew_keep(struct pl_renewer *r, int64_t id,
+    const struct pl_renewal *kept, const char *event, const char *text)
 {
 	struct pl_book *b = r->opt.book;
 	struct pl_err err;
@@ -117,7 +124,7 @@ put_kept(struct pl_renewer *r, int64_t id, const struct pl_renewal *kept,
 		code = pl_book_commit(b, &err);
 	if (code != PL_OK) {
 		pl_book_rollback(b);
-		book_trouble(r, &err);
+		pl_renew_trouble(r, &err);
 	}
 }
 
@@ -146,7 +153,7 @@ note_failure(struct pl_renewer *r, int64_t id, struct pl_renewal *kept,
 	kept->error = pl_strdup(err->text);
 	pl_logf(r->opt.log, PL_LOG_WARN, "renewal", "id=L%" PRId64
 	    " try=%u error=\"%s\"", id, kept->tries, err->text);
-	put_kept(r, id, kept, news ? "renewal-failed" : NULL, err->text);
+	pl_renew_keep(r, id, kept, news ? "renewal-failed" : NULL, err->text);
 }
 
 static void
@@ -464,7 +471,7 @@ seen_to(struct renewal *w, int64_t not_before)
 	if (w->o.state == PL_O_ISSUED || !pl_life_final(w->o.state))
 		w->o.step = PL_STEP_POLL;
 	if (pl_book_save(w->all->opt.book, &w->o, &err) != PL_OK)
-		book_trouble(w->all, &err);
+		pl_renew_trouble(w->all, &err);
 	return true;
 }
 
@@ -530,33 +537,23 @@ ask_store(struct renewal *w)
 
 /* ---- what is due ---------------------------------------------------------------------- */
 
-/* What is known of an order in question. */
-struct look {
-	struct pl_order o;
-	struct pl_renewal kept;
-	const struct pl_controller *ctl;
-	struct pl_renewing how;
-	struct pl_term term;
-	bool wanted;			/* is it to be renewed from here? */
-};
-
-static void
-look_clear(struct look *l)
+void
+pl_renew_look_clear(struct pl_renew_look *l)
 {
 	pl_order_clear(&l->o);
 	pl_renewal_clear(&l->kept);
 }
 
-static bool
-look_at(struct look *l, struct pl_renewer *r, int64_t id)
+bool
+pl_renew_look(struct pl_renew_look *l, struct pl_renewer *r, int64_t id)
 {
 	struct pl_err err;
 
-	*l = (struct look){ .ctl = NULL };
+	*l = (struct pl_renew_look){ .ctl = NULL };
 	pl_err_clear(&err);
 	if (pl_book_get(r->opt.book, id, &l->o, &err) != PL_OK ||
 	    pl_book_renewal(r->opt.book, id, &l->kept, &err) != PL_OK) {
-		book_trouble(r, &err);
+		pl_renew_trouble(r, &err);
 		return false;
 	}
 	if (pl_config_controller(&l->ctl, r->opt.config, l->o.controller,
@@ -569,7 +566,7 @@ look_at(struct look *l, struct pl_renewer *r, int64_t id)
 }
 
 static bool
-is_due(const struct look *l, int64_t now)
+is_due(const struct pl_renew_look *l, int64_t now)
 {
 	if (!l->wanted || l->o.step != PL_STEP_REST ||
 	    now < pl_renew_due(&l->term, &l->how))
@@ -581,7 +578,7 @@ is_due(const struct look *l, int64_t now)
 
 /* The facts that need no store: false behind a note of what is missing. */
 static bool
-has_future(struct pl_renewer *r, struct look *l, struct pl_product *p,
+has_future(struct pl_renewer *r, struct pl_renew_look *l, struct pl_product *p,
     int64_t now)
 {
 	const struct pl_product *known = p;
@@ -603,7 +600,7 @@ has_future(struct pl_renewer *r, struct look *l, struct pl_product *p,
 }
 
 static void
-begin(struct pl_renewer *r, struct look *l, int64_t now)
+begin(struct pl_renewer *r, struct pl_renew_look *l, int64_t now)
 {
 	struct renewal *w;
 	struct pl_product product;
@@ -626,8 +623,8 @@ begin(struct pl_renewer *r, struct look *l, int64_t now)
 	ask_store(w);
 }
 
-static bool
-under_way(const struct pl_renewer *r, int64_t id)
+bool
+pl_renew_under_way(const struct pl_renewer *r, int64_t id)
 {
 	for (const struct renewal *w = r->list; w != NULL; w = w->next) {
 		if (w->o.id == id)
@@ -640,19 +637,19 @@ under_way(const struct pl_renewer *r, int64_t id)
 static void
 begin_if_due(struct pl_renewer *r, int64_t id, int64_t now)
 {
-	struct look l;
+	struct pl_renew_look l;
 
-	if (under_way(r, id))
+	if (pl_renew_under_way(r, id))
 		return;
-	if (look_at(&l, r, id) && is_due(&l, now) &&
+	if (pl_renew_look(&l, r, id) && is_due(&l, now) &&
 	    pl_book_lock(r->opt.book, id)) {
-		look_clear(&l);
-		if (look_at(&l, r, id) && is_due(&l, now))
+		pl_renew_look_clear(&l);
+		if (pl_renew_look(&l, r, id) && is_due(&l, now))
 			begin(r, &l, now);
-		if (!under_way(r, id))
+		if (!pl_renew_under_way(r, id))
 			pl_book_unlock(r->opt.book, id);
 	}
-	look_clear(&l);
+	pl_renew_look_clear(&l);
 }
 
 static int64_t
@@ -669,70 +666,6 @@ before_most(const struct pl_renewer *r)
 	return most + SPREAD_MOST;
 }
 
-/* ---- the outlook --------------------------------------------------------------------------- */
-
-/*
- * Once for each certificate: it will run out soon, and nothing has come of
- * its renewal, or nobody renews it.  Long before: it cannot be renewed.
- */
-static void
-warn(struct pl_renewer *r, struct look *l, int64_t now)
-{
-	int64_t before = pl_renew_before(&l->term, &(struct pl_renewing){
-	    .before = l->how.before > 0 ? l->how.before : 0 }), due;
-	const struct pl_product *known = NULL;
-	struct pl_product p;
-	struct pl_buf why;
-	char day[PL_TIME_TEXT];
-
-	if (l->o.product != NULL && pl_product_find(&p, l->o.product, NULL) ==
-	    PL_OK)
-		known = &p;
-	due = pl_renew_due(&l->term, &l->how);
-	pl_buf_init(&why, PL_LIM_LINE);
-	pl_time_format(day, l->o.not_after);
-	if (l->kept.told != l->o.not_after && l->o.not_after - now <
-	    (l->wanted ? before / 2 : before)) {
-		pl_buf_addf(&why, "ends on %.10s: %s", day, !l->wanted ?
-		    "it is not renewed from here" : l->kept.error != NULL ?
-		    l->kept.error : "its renewal is not done");
-		l->kept.told = l->o.not_after;
-		put_kept(r, l->o.id, &l->kept, "expiring", why.data);
-	} else if (l->wanted && pl_renew_hopeless(&why, &l->o, known,
-	    r->opt.config->rules, due > now ? due : now) > 0) {
-		pl_buf_addf(&why, "; ends on %.10s without a next one", day);
-		if (!pl_streq(l->kept.warned, why.data)) {
-			free(l->kept.warned);
-			l->kept.warned = pl_strdup(why.data);
-			put_kept(r, l->o.id, &l->kept, "expiring", why.data);
-		}
-	}
-	pl_buf_clear(&why);
-}
-
-static void
-look_ahead(struct pl_renewer *r, int64_t now)
-{
-	struct pl_err err;
-	struct look l;
-	int64_t *ids;
-	size_t n;
-
-	pl_err_clear(&err);
-	if (pl_book_renewable(r->opt.book, now, INT64_MAX, true, &ids, &n,
-	    &err) != PL_OK) {
-		book_trouble(r, &err);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (!under_way(r, ids[i]) && look_at(&l, r, ids[i]) &&
-		    l.o.not_after > now)
-			warn(r, &l, now);
-		look_clear(&l);
-	}
-	free(ids);
-}
-
 /* ---- the service ---------------------------------------------------------------------------- */
 
 static void
@@ -744,20 +677,16 @@ scan(void *arg)
 	size_t n;
 
 	pl_err_clear(&err);
-	r->timer = pl_loop_after(pl_engine_loop(r->opt.engine), SCAN_MS, scan,
-	    r);
+	scan_in(r, SCAN_MS);
 	if (pl_book_renewable(r->opt.book, now, now + before_most(r), false,
 	    &ids, &n, &err) != PL_OK) {
-		book_trouble(r, &err);
+		pl_renew_trouble(r, &err);
 		return;
 	}
 	for (size_t i = 0; i < n && r->n < AT_ONCE; i++)
 		begin_if_due(r, ids[i], now);
+	r->more = r->n == AT_ONCE;
 	free(ids);
-	if (pl_mono_ms() < r->outlook)
-		return;
-	r->outlook = pl_mono_ms() + OUTLOOK_MS;
-	look_ahead(r, now);
 }
 
 struct pl_renewer *
@@ -766,6 +695,7 @@ pl_renewer_new(const struct pl_renewer_opts *o)
 	struct pl_renewer *r = pl_alloc(sizeof(*r));
 
 	r->opt = *o;
-	r->timer = pl_loop_after(pl_engine_loop(o->engine), 0, scan, r);
+	scan_in(r, 0);
+	pl_outlook_start(r);
 	return r;
 }

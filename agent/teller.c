@@ -36,6 +36,7 @@ struct reader {
 struct pl_teller {
 	struct pl_daemon *d;
 	struct reader *readers;
+	bool held;
 };
 
 static void look(void *reader);
@@ -167,6 +168,8 @@ look(void *arg)
 		trouble(r, &err);
 		return;
 	}
+	if (r->t->held)
+		return;
 	if (r->now.id == 0) {
 		r->at = r->now.seen;
 		later(r, LOOK_MS);
@@ -200,6 +203,19 @@ teller_new(struct pl_daemon *d)
 		look(r);
 	}
 	return t;
+}
+
+bool
+teller_rests(struct pl_teller *t)
+{
+	if (t == NULL)
+		return true;
+	t->held = true;
+	for (const struct reader *r = t->readers; r != NULL; r = r->next) {
+		if (r->run != NULL)
+			return false;
+	}
+	return true;
 }
 
 void

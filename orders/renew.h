@@ -31,7 +31,6 @@ struct pl_sunset {
 struct pl_rules {
 	struct pl_dated_list life;	/* of certificates */
 	struct pl_dated_list reuse;	/* of a proof of control */
-	struct pl_dated_list identity;	/* of what is known of an organisation */
 	struct pl_sunset *sunsets;
 	size_t nsunsets;
 };

@@ -23,8 +23,6 @@ static const struct pl_conf_spec root_spec[] = {
 	    .inside = days_spec },
 	{ .name = "reuse", .type = PL_CONF_SECTION, .titled = true,
 	    .inside = days_spec },
-	{ .name = "identity", .type = PL_CONF_SECTION, .titled = true,
-	    .inside = days_spec },
 	{ .name = "sunset", .type = PL_CONF_SECTION, .titled = true,
 	    .inside = sunset_spec },
 	{ .name = NULL }
@@ -117,8 +115,6 @@ fill(struct pl_rules *r, struct pl_faults *faults,
 			add_days(&r->life, faults, s);
 		else if (strcmp(s->type, "reuse") == 0)
 			add_days(&r->reuse, faults, s);
-		else if (strcmp(s->type, "identity") == 0)
-			add_days(&r->identity, faults, s);
 		else
 			add_sunset(r, faults, s);
 	}
@@ -162,7 +158,6 @@ pl_rules_free(struct pl_rules *r)
 	free(r->sunsets);
 	free(r->life.list);
 	free(r->reuse.list);
-	free(r->identity.list);
 	free(r);
 }
 

@@ -12,6 +12,12 @@ from lab_order import order_world  # noqa: F401
 from lab_renew import DAY, RULES, service, told, years  # noqa: F401
 
 
+OTHERS = ('[{"AuthResponse": {"isError": false, "Message": []}, '
+          '"ProductCode": "other", "ProductName": "Other"}]')
+BROKE = ('{"AuthResponse": {"isError": true, "Message": []}, "PartnerCode": '
+         '"11112222", "AccountBalance": "0.00", "AllowCredit": false}')
+
+
 def due(years, order, more=0):
     """Let the order's certificate be due."""
     action = [a for a in years.json("plan", "--days", 400).objects
@@ -164,14 +170,36 @@ def test_email_after_its_end(years, service):
 
 def test_product_is_not_sold_any_more(years, service):
     years.faults({"action": "text", "path": "/product/query", "times": 0,
-                  "skip": 1,
-                  "text": '[{"AuthResponse": {"isError": false, "Message": '
-                          '[]}, "ProductCode": "other", "ProductName": '
-                          '"Other"}]'})
+                  "skip": 1, "text": OTHERS})
     order = to_the_window(years, service)
     failure(years, order, "does not sell positivessl")
     assert years.count("order/neworder") == 1
     assert "does not sell" in years.plan(20, status=1)[0]["problem"]
+
+
+@pytest.mark.parametrize("path, text, what, days", [
+    ("/product/query", OTHERS, "does not sell positivessl", 1),
+    ("/user/accountdetail", BROKE, "no credit", 145)],
+    ids=["product", "credit"])
+def test_early_warning(years, service, path, text, what, days):
+    """Weeks and months before the new order is due; told once."""
+    place = years.reader(events=["expiring"])
+    service.extra = years.extra
+    order = years.place("www.example.com")
+    years.control("expire", order=order["id"], days=199)
+    years.order("refresh", order["id"])
+    years.faults({"action": "text", "path": path, "times": 0, "text": text})
+    years.go(years.offset + days * DAY)
+    service.start()
+    lab.wait_for(lambda: told(place), "the warning")
+    one, = told(place)
+    assert what in one["text"] and "without a next one" in one["text"]
+    asked = years.count(path[1:])
+    service.hup()
+    lab.wait_for(lambda: years.count(path[1:]) > asked, "another look")
+    years.rest(service)
+    assert len(told(place)) == 1
+    assert years.count("order/neworder") == 1
 
 
 def test_key_directory_that_others_see(years, service):
@@ -228,23 +256,26 @@ def test_dead_worker(years, service):
     years.all_good()
 
 
-@pytest.mark.parametrize("text, what", [
+FAULTS = [
     ('controller "x" {\nrenew-before = "soon"\n}\n', "renew-before"),
     ('controller "x" {\nrenew-before = "10"\n}\n', "renew-before"),
     ('controller "x" {\nrenew-key = "other"\n}\n', "renew-key"),
     ('notify "x" {\nprogram = "/bin/true"\nevents = { "born" }\n}\n',
      "events"),
-    ('ca-rules = "nowhere.conf"\n', "ca-rules")])
-def test_configuration(years, text, what):
+    ('ca-rules = "nowhere.conf"\n', "ca-rules")]
+
+
+def test_configuration(years):
     """File, line and key of what is wrong."""
-    years.rules = False
-    years.extra += text
-    years.write()
-    done = years.run("plan")
-    assert done.status == 3, done
-    line = [i for i, one in enumerate(open(years.config), 1)
-            if one.startswith(what)][-1]
-    assert "%s:%d: %s: " % (years.config, line, what) in done.err
+    years.rules, kept = False, years.extra
+    for text, what in FAULTS:
+        years.extra = kept + text
+        years.write()
+        done = years.run("plan")
+        assert done.status == 3, done
+        line = [i for i, one in enumerate(open(years.config), 1)
+                if one.startswith(what)][-1]
+        assert "%s:%d: %s: " % (years.config, line, what) in done.err
 
 
 def test_rules_with_faults(years):
@@ -259,11 +290,9 @@ def test_rules_with_faults(years):
     assert done.status == 3 and 'sunset: "owl"' in done.err
 
 
-@pytest.mark.parametrize("args, what", [
-    (["--renew-before", "soon"], "--renew-before"),
-    (["--renew-before", "2m"], "--renew-before"),
-    (["--renew-key", "other"], "--renew-key")])
-def test_usage(years, args, what):
-    done = years.run(*years.new_args("positivessl", None, "dns", *args))
-    assert done.status == 2 and what in done.err
+def test_usage(years):
+    for args in (["--renew-before", "soon"], ["--renew-before", "2m"],
+                 ["--renew-key", "other"]):
+        done = years.run(*years.new_args("positivessl", None, "dns", *args))
+        assert done.status == 2 and args[0] in done.err
     assert years.count("order/neworder") == 0

@@ -30,9 +30,9 @@ test_faults(void **state)
 		    ":2: days: a number from 1" },
 		{ "reuse \"2026-03-15\" { days = \"many\" }\n",
 		    ":1: days: a number" },
-		{ "identity \"2026-03-15\" { days = 398 }\n"
-		    "identity \"2026-03-15\" { days = 398 }\n",
-		    ":2: identity: \"2026-03-15\" is not later" },
+		{ "reuse \"2026-03-15\" { days = 398 }\n"
+		    "reuse \"2026-03-15\" { days = 398 }\n",
+		    ":2: reuse: \"2026-03-15\" is not later" },
 		{ "sunset \"pigeon\" { from = \"2028-03-15\" }\n",
 		    ":1: sunset: \"pigeon\" is none of" },
 		{ "sunset \"email\" { }\n", ":1: from: missing" },
