@@ -497,9 +497,19 @@ pl_certs_verify(struct pl_cert *const *certs, size_t n,
     const struct pl_cert *leaf, const struct pl_trust *trust, bool server,
     int64_t now, bool *trusted, struct pl_err *err)
 {
-	int depth = 0, why = trust_try(trust->store, certs, n, leaf, server,
-	    now, &depth);
+	struct pl_trust *own = NULL;
+	enum pl_code code;
+	int depth = 0, why;
 
+	*trusted = false;
+	if (trust == NULL) {
+		code = pl_trust_open(&own, NULL, err);
+		if (code != PL_OK)
+			return code;
+		trust = own;
+	}
+	why = trust_try(trust->store, certs, n, leaf, server, now, &depth);
+	pl_trust_close(own);
 	*trusted = why == X509_V_OK;
 	if (is_unknown_root(why))
 		why = trust_own(certs, n, leaf, server, now, &depth);

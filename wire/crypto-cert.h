@@ -133,7 +133,8 @@ void pl_trust_close(struct pl_trust *t);	/* NULL is allowed */
 /*
  * Verifies leaf at `now` (wall ms) for a TLS server (with `server`) over the
  * other certificates of the set to a trusted root, or to a self-issued one
- * in the set.  *trusted tells which.
+ * in the set.  *trusted tells which.  trust NULL: the system's, read for this
+ * one call.
  * PL_EREMOTE says where the chain breaks.
  */
 enum pl_code pl_certs_verify(struct pl_cert *const *certs, size_t n,

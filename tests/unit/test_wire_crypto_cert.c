@@ -135,6 +135,11 @@ own_root(void **state)
 		fail_msg("%s", err.text);
 	assert_false(trusted);
 	pl_trust_close(trust);
+	trusted = true;
+	if (pl_certs_verify(s.list, s.n, s.list[0], NULL, true, NOW,
+	    &trusted, &err) != PL_OK)
+		fail_msg("%s", err.text);
+	assert_false(trusted);
 	pl_certs_free(s.list, s.n);
 }
 
