@@ -152,7 +152,8 @@ note_trouble(struct pl_deploy_run *r, const struct pl_err *err)
 	size_t n = strlen(r->target->label);
 
 	r->row.tries++;
-	r->row.due = pl_wall_ms() + gap(r->row.tries, err->code);
+	r->row.due = pl_wall_ms() + gap(r->row.tries, r->unserved ? PL_ENET :
+	    err->code);
 	if (!r->unserved) {
 		if (r->row.state != PL_TG_FAILED)
 			r->row.changed = pl_wall_ms();

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import time
 
 import pytest
 from cryptography import x509
@@ -355,6 +356,10 @@ def test_not_served(depot, out, tmp_path):
         assert told["state"] == "deployed" and told["next"]
         assert "another certificate is shown" in told["error"]["text"]
         assert depot.events(new) == ["deployed", "failed"]
+        # It may be there any moment: not as what is refused for good.
+        due = depot.sql("SELECT due FROM targets WHERE order_id = ?",
+                        new.number)[0][0] / 1000 - time.time()
+        assert due < 60
         subprocess.run(server.reload(), check=True)
         told = depot.one(new)
         assert told["state"] == "served" and told["next"] is None
