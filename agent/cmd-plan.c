@@ -202,7 +202,7 @@ likely(struct pl_challenge *ch, const struct subject *s, size_t i,
 }
 
 static void
-take_accounts(struct plan *p, struct proof *f, const struct pl_task *t)
+take_accounts(struct proof *f, const struct pl_task *t)
 {
 	char what[200];
 
@@ -218,7 +218,6 @@ take_accounts(struct plan *p, struct proof *f, const struct pl_task *t)
 		if (!t->targets[i].probing || t->n == 1)
 			check_credentials(&f->missing, what, &a->settings);
 	}
-	(void)p;
 }
 
 /* Who would publish for each name, as the engine finds it. */
@@ -246,7 +245,7 @@ find_routes(struct plan *p, struct subject *s)
 	}
 	run = pl_engine_plan(p->s.engine, &job);
 	for (size_t i = 0; i < run->job.n; i++)
-		take_accounts(p, &s->proofs[of[i]], &run->tasks[i]);
+		take_accounts(&s->proofs[of[i]], &run->tasks[i]);
 	pl_engine_forget(p->s.engine, run);
 	free(of);
 }
