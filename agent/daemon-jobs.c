@@ -683,7 +683,8 @@ resume(struct pl_djob *j, struct pl_row **left, size_t *nleft)
 	}
 	j->run = pl_engine_resume(d->engine, &job, time_left(j), rows, &n);
 	*left = pl_grow(*left, *nleft + n + 1, sizeof(**left));
-	memcpy(*left + *nleft, rows, n * sizeof(*rows));
+	if (n > 0)
+		memcpy(*left + *nleft, rows, n * sizeof(*rows));
 	*nleft += n;
 	free(rows);
 	run_started(j, time_left(j));

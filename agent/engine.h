@@ -35,6 +35,7 @@ struct pl_acct {
 	struct pl_err refused;		/* EAUTH: no more calls in this run ... */
 	int64_t refused_until;		/* ... or, patient, before this; mono ms */
 	unsigned refusals;		/* in a row */
+	bool proven;			/* its credentials were good for something; before, one call at a time */
 	int64_t waiting;		/* mono ms since when a limit holds it, 0: not */
 	bool resident;			/* its worker is to live */
 	bool waking;
