@@ -510,10 +510,12 @@ apply_done(void *arg, struct pl_frame *f, const struct pl_err *died)
 	err = answer_err(&a);
 	pl_batch_count(b, op, err->code);
 	/* Only the first of a batch's calls was reckoned with. */
-	pl_pace_cost(b->a, b->reserved ? a.cost : a.cost + 1);
+	pl_pace_cost(b->a, f == NULL || b->reserved ? a.cost : a.cost + 1);
 	b->reserved = false;
-	if (err->code == PL_OK)
+	if (err->code == PL_OK) {
 		b->a->refusals = 0;
+		b->a->proven = true;
+	}
 	for (size_t i = 0; op != PL_LOOK && i < n; i++)
 		t[i]->attempts++;
 	b->sent = NULL;

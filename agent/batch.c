@@ -61,6 +61,7 @@ account_refused(struct pl_acct *a, const struct pl_err *err)
 		return;
 	a->refused = *err;
 	a->refusals++;
+	a->proven = false;
 	a->refused_until = pl_mono_ms() + ((int64_t)REFUSED_MS << n);
 	if (a->engine->o.tries == 0)
 		pl_logf(a->engine->o.log, PL_LOG_WARN, "account-refused",
@@ -164,10 +165,13 @@ scope_done(void *arg, struct pl_frame *f, const struct pl_err *err)
 			    "no sense", b->a->conf->settings.account);
 		if (each.code != PL_OK) {
 			blame(b->a->conf, &each);
+			b->a->proven = b->a->proven ||
+			    each.code == PL_ENOZONE;
 			pl_acct_trouble(b->a, &each);
 			pl_target_failed(t, &each);
 			continue;
 		}
+		b->a->proven = true;
 		if (pl_target_stopped(t))
 			continue;
 		t->scope = pl_strdup(scope);
@@ -405,7 +409,8 @@ acct_step(struct pl_acct *a, int64_t now, int64_t *wake)
 			fail_list(&ready->first, &ready->last, &err);
 		return true;
 	}
-	if (a->inflight >= a->conf->desc->parallel)
+	/* A credential that is refused is to be refused once. */
+	if (a->inflight >= (a->proven ? a->conf->desc->parallel : 1))
 		return false;
 	wait = pl_pace_take(a);
 	if (wait > 0) {

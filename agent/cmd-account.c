@@ -417,7 +417,9 @@ works_json(const struct pl_account *a, const char *said)
 		pl_json_set(j, "first", pl_json_share(list));
 	}
 	pl_json_free(list);
-	pl_json_set(j, "warnings", warnings);
+	if (pl_json_count(warnings) > 0)
+		pl_json_set(j, "warnings", pl_json_share(warnings));
+	pl_json_free(warnings);
 	pl_cli_print_json(j);
 }
 

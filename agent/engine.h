@@ -37,6 +37,7 @@ struct pl_acct {
 	unsigned refusals;		/* in a row */
 	unsigned roll;			/* the dice for retries, of 65536, ... */
 	int64_t rolled;			/* ... and when they fell, mono ms */
+	bool proven;			/* its credentials were good for something; before, one call at a time */
 	int64_t waiting;		/* mono ms since when a limit holds it, 0: not */
 	bool resident;			/* its worker is to live */
 	bool waking;

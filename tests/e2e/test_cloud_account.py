@@ -107,7 +107,7 @@ def test_what_is_not_needed_is_said(bed):
     assert done.out.startswith("account cloud: works, reaches "), done
     want = WIDE.get(bed.fake.vendor)
     if want is None:
-        assert again["warnings"] == [] and done.err == "", done
+        assert "warnings" not in again and done.err == "", done
         return
     assert len(again["warnings"]) == 1 and want in again["warnings"][0], again
     assert done.err.startswith("placard: account cloud: "), done
@@ -122,7 +122,7 @@ def test_nothing_is_said_of_narrow_rights(tmp_path, vendor, who):
         bed = CloudBed(tmp_path, fake)
         bed.login(fake.credentials_of(who))
         done, again = tested(bed)
-        assert again["warnings"] == [] and done.err == "", done
+        assert "warnings" not in again and done.err == "", done
 
 
 def test_nothing_is_said_of_the_policy_that_is_printed(tmp_path):
@@ -132,7 +132,7 @@ def test_nothing_is_said_of_the_policy_that_is_printed(tmp_path):
             "ChangeResourceRecordSets"}
         bed = CloudBed(tmp_path, fake)
         done, again = tested(bed)
-        assert again["warnings"] == [] and done.err == "", done
+        assert "warnings" not in again and done.err == "", done
 
 
 def test_cloudflare_tells_what_its_credentials_may(tmp_path):
@@ -171,8 +171,9 @@ def test_a_refused_credential_is_not_hammered(bed):
         for n, name in enumerate(names):
             daemon.submit(lab.job(lab.dns01(f"w{n}.example.com"), name=name))
         lab.wait_for(lambda: "account-refused" in daemon.log(), "refused")
-        tried = len(bed.fake.calls())
-        assert tried <= 2, bed.fake.calls()
+        calls = [f"{r.method} {r.target}" for r in bed.fake.calls()]
+        tried = len(calls)
+        assert tried == 1, calls
         # Later ones do not try again either.
         daemon.submit(lab.job(lab.dns01("late.example.com"), name="late"))
         time.sleep(1)

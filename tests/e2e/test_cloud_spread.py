@@ -59,6 +59,7 @@ def test_nobody_looks_before_the_vendor_has_spread_it(bed):
     bed.clean()
 
 
+@pytest.mark.quick
 def test_one_question_for_all_of_a_batch(bed):
     takes(bed, 0)
     done = bed.placard.json("present", *bed.job(*[
@@ -160,6 +161,7 @@ def test_cancelled_while_it_waits(bed, daemon):
     bed.unchanged()
 
 
+@pytest.mark.quick
 def test_killed_while_it_waits(bed, daemon):
     held(bed, daemon)
     daemon.kill()
