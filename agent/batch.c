@@ -446,11 +446,8 @@ pl_engine_dispatch(void *arg)
 	struct pl_engine *e = arg;
 	int64_t now = pl_mono_ms(), wake = INT64_MAX;
 
-	/* Called by whoever has freed a worker, too. */
-	pl_loop_forget(e->loop, e->kick);
-	e->kick = 0;
 	if (!e->held)
-		pl_resident_keep(e);
+		wake = pl_resident_keep(e);
 	for (size_t i = 0; !e->held && i < e->o.config->naccounts; i++) {
 		while (acct_step(&e->accts[i], now, &wake))
 			continue;
@@ -460,6 +457,7 @@ pl_engine_dispatch(void *arg)
 		pl_engine_kick(e, wake - now);
 }
 
+/* Only here has the timer fired: who frees a worker dispatches by himself. */
 static void
 on_kick(void *arg)
 {

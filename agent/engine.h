@@ -186,7 +186,8 @@ bool pl_spread_hold(struct pl_task *t, int64_t first_ms);
 /* resident.c */
 void pl_resident_spec(struct pl_acct *a, struct pl_worker_spec *spec);
 void pl_resident_want(struct pl_acct *a);	/* start it, and keep it alive */
-void pl_resident_keep(struct pl_engine *e);	/* start again what has died */
+/* Starts again what has died; gives when to look next (mono ms). */
+int64_t pl_resident_keep(struct pl_engine *e);
 bool pl_residents_waking(const struct pl_engine *e);
 /* The resident account that has the name in its option `zones`, or NULL. */
 const struct pl_account *pl_resident_holder(const struct pl_engine *e,

@@ -171,10 +171,10 @@ pl_engine_residents(struct pl_engine *e)
 	}
 }
 
-void
+int64_t
 pl_resident_keep(struct pl_engine *e)
 {
-	int64_t now = pl_mono_ms();
+	int64_t now = pl_mono_ms(), next = INT64_MAX;
 
 	for (size_t i = 0; i < e->o.config->naccounts; i++) {
 		struct pl_acct *a = &e->accts[i];
@@ -182,7 +182,11 @@ pl_resident_keep(struct pl_engine *e)
 		if (a->resident && !a->waking && now >= a->wake_at &&
 		    !pl_pool_lives(e->pool, a->key))
 			wake(a);
+		if (a->resident && !a->waking && a->wake_at > now &&
+		    a->wake_at < next)
+			next = a->wake_at;
 	}
+	return next;
 }
 
 bool

@@ -4,6 +4,7 @@
 
 import os
 import signal
+import socket
 
 import dns.exception
 import dns.message
@@ -76,3 +77,20 @@ def test_for_ever(placard):
         daemon.release("one")
         wait_for(lambda: texts(where) == [], "released, and gone")
     assert placard.quiet_journal()
+
+
+def test_its_port_is_taken_for_a_while(bed):
+    """It is tried again, whatever else placardd has to do meanwhile."""
+    where = lr.responder(bed.placard)
+    bed.placard.servers(bed.primary.where(), bed.secondary.where())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(where)
+        with Daemon(bed.placard) as daemon:
+            wait_for(lambda: " responder account=" in daemon.log(), "it fails")
+            for i in range(3):
+                daemon.submit(lab.job(lab.dns01(bed.zone, f"m{i}"),
+                                      name=f"m{i}", hold="until-visible"))
+                daemon.wait(f"m{i}")
+            taken.close()
+            wait_for(lambda: texts(where) == [], "the responder answers", 60)
+    bed.unchanged()
