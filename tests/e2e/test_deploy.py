@@ -396,6 +396,7 @@ def test_replaced(depot, out):
 
 
 FIRST = ["orders", "names", "challenges", "events", "certificates", "sync"]
+INDEXES = ["orders_store", "orders_custom", "orders_busy", "events_order"]
 
 
 @pytest.mark.quick
@@ -406,6 +407,10 @@ def test_book_of_an_older_version(depot, out):
                              "'table' AND name NOT LIKE 'sqlite%'"):
         if name not in FIRST:
             depot.sql(f"DROP TABLE {name}")
+    for (name,) in depot.sql("SELECT name FROM sqlite_master WHERE type = "
+                             "'index' AND sql IS NOT NULL"):
+        if name not in INDEXES:
+            depot.sql(f"DROP INDEX {name}")
     depot.sql("PRAGMA user_version = 1")
     depot.deploy(WWW, directory=out, key_file=one.key_file)
     assert depot.one(one)["state"] == "deployed"
