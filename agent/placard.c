@@ -77,12 +77,12 @@ static const struct pl_command commands[] = {
 "sync [--full] | import [ID]... | delete ID | download ID --out DIR\n"
 "deploy ID [--target T] [--key FILE [--out DIR]] [--dry-run]\n"
 "approvers --product CODE NAME | resend ID [--email A] | organizations\n"
-"method ID --dcv METHOD [--domain D] [--email A]\n"
+"method ID --dcv dns|file|https-file|email [--domain D] [--email A]\n"
 "renew ID [--csr FILE] [--contact FILE] [--months N] [--wait]\n"
 "reissue ID --csr FILE [--add-san N]... [--remove-san N]... [--wait]\n"
 "revoke ID [--reason T] | cancel ID [--reason T]\n"
 "new, renew, reissue, refresh: [--renew-before T|off] [--renew-key new|keep]\n"
-"METHOD: dns, file, https-file, email.  See placard-orders(7).\n" },
+"See placard-orders(7).\n" },
 	{ "service", "install | uninstall | start | stop | status",
 	    "Makes this host run placardd, or undoes it.", PL_TAKES_SERVICE,
 	    1, 1, pl_cmd_service,

@@ -396,6 +396,7 @@ def test_replaced(depot, out):
 
 
 FIRST = ["orders", "names", "challenges", "events", "certificates", "sync"]
+INDEXES = ["orders_store", "orders_custom", "orders_busy", "events_order"]
 
 
 @pytest.mark.quick
@@ -406,7 +407,32 @@ def test_book_of_an_older_version(depot, out):
                              "'table' AND name NOT LIKE 'sqlite%'"):
         if name not in FIRST:
             depot.sql(f"DROP TABLE {name}")
+    for (name,) in depot.sql("SELECT name FROM sqlite_master WHERE type = "
+                             "'index' AND sql IS NOT NULL"):
+        if name not in INDEXES:
+            depot.sql(f"DROP INDEX {name}")
     depot.sql("PRAGMA user_version = 1")
     depot.deploy(WWW, directory=out, key_file=one.key_file)
     assert depot.one(one)["state"] == "deployed"
     assert depot.rows(one) == {WWW: ("deployed", False, None)}
+
+
+def test_secrets_stay_where_they_are(depot, out, tmp_path):
+    """Key and password: in the files that shall have them, nowhere else."""
+    one = depot.issue(WWW)
+    secret = depot.secret_file("p12", "a-telling-password")
+    depot.deploy(WWW, directory=out, key_file=one.key_file,
+                 files=["key", "pkcs12"], pkcs12_password_file=secret,
+                 pre_check=["/usr/bin/env"], reload=["/bin/false"])
+    log = str(tmp_path / "strace.log")
+    done = depot.run("-v", "-v", "order", "deploy", one.id, wrap=[
+        lab.strace(), "-f", "-v", "-s", "4096", "-o", log, "-e",
+        "trace=execve"])
+    assert done.status == 6, done
+    body = read(one.key_file).splitlines()[1]
+    told = done.text().encode() + read(log)
+    for name in os.listdir(depot.state):
+        told += read(depot.state, name)
+    assert b"execve" in told and one.serial.encode() in told
+    assert body not in told and b"telling" not in told
+    assert read(out, "privkey.pem").splitlines()[1] == body

@@ -185,6 +185,58 @@ test_files(void **state PL_UNUSED)
 	pl_settings_clear(&set);
 }
 
+/* ---- which key ------------------------------------------------------------------- */
+
+static void
+hex_of(const struct pl_key *k, char out[65])
+{
+	unsigned char spki[32];
+	struct pl_buf hex;
+
+	pl_key_spki(k, spki);
+	pl_buf_init(&hex, 128);
+	pl_hex(&hex, spki, 32);
+	memcpy(out, hex.data, 65);
+	pl_buf_clear(&hex);
+}
+
+/* A key that placard has made goes before the target's, if it is the one. */
+static void
+test_which_key(void **state)
+{
+	char kept[600], said[600], hex[3][65];
+	struct pl_deploy_work *w;
+	struct pl_key *key;
+	struct pl_err err;
+
+	snprintf(kept, sizeof(kept), "%s/kept.key", (char *)*state);
+	snprintf(said, sizeof(said), "%s/said.key", (char *)*state);
+	for (int i = 0; i < 3; i++) {
+		OK(pl_key_new(&key, "p256", &err));
+		if (i < 2)
+			OK(pl_key_write(key, i == 0 ? kept : said, NULL,
+			    &err));
+		hex_of(key, hex[i]);
+		pl_key_free(key);
+	}
+	for (int i = 0; i < 3; i++) {
+		struct pl_settings set = { 0 };
+
+		add(&set, "directory", "/x");
+		add(&set, "base", "a.test");
+		add(&set, "spki", hex[i]);
+		add(&set, "kept-key", kept);
+		add(&set, "key-file", said);
+		if (i < 2)
+			OK(pl_deploy_open(&w, &set, false, &err));
+		else
+			assert_int_equal(pl_deploy_open(&w, &set, false,
+			    &err), PL_EREMOTE);
+		pl_deploy_close(w);
+		pl_settings_clear(&set);
+	}
+}
+
 /* ---- generations, with one operation that fails ---------------------------------- */
 
 /* A place whose Nth operation fails, once or from then on. */
@@ -418,6 +470,7 @@ main(void)
 		cmocka_unit_test(test_spec),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_which_key),
 		cmocka_unit_test(test_failing_links),
 		cmocka_unit_test(test_failing_files),
 		cmocka_unit_test(test_rollback),
