@@ -80,9 +80,8 @@ static const struct pl_command commands[] = {
 "method ID --dcv dns|file|https-file|email [--domain D] [--email A]\n"
 "renew ID [--csr FILE] [--contact FILE] [--months N] [--wait]\n"
 "reissue ID --csr FILE [--add-san N]... [--remove-san N]... [--wait]\n"
-"revoke ID [--reason T] | cancel ID [--reason T]\n"
-"new, renew, reissue, refresh: [--renew-before T|off] [--renew-key new|keep]\n"
-"See placard-orders(7).\n" },
+"revoke ID [--reason T] | cancel ID [--reason T]      See placard-orders(7).\n"
+"new, renew, reissue, refresh: [--renew-before T|off] [--renew-key new|keep]\n" },
 	{ "service", "install | uninstall | start | stop | status",
 	    "Makes this host run placardd, or undoes it.", PL_TAKES_SERVICE,
 	    1, 1, pl_cmd_service,
