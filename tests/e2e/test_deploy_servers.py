@@ -11,6 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+import lab
 import lab_deploy
 import lab_tls
 from lab_deploy import Depot
@@ -91,13 +92,16 @@ def test_one_after_the_other(site, soak):
                for i in range(500 if soak else 8)]
     with lab_tls.Client(server, depot) as client, \
             Watcher(server.certs, "www.example.com") as watcher:
+        lab.wait_for(lambda: client.count > 0, "the client looks")
         for one in several:
             told = depot.one(one, "--key", one.key_file)
             assert told["state"] == "served", told
             assert told["changed"] is True
             assert server.shown() == one.sha256
+        before = client.count
+        lab.wait_for(lambda: client.count > before + 2, "the client looks")
     assert client.trouble == [] and watcher.bad == []
-    assert client.count > len(several) and watcher.count > len(several)
+    assert watcher.count > len(several)
     known = [o.sha256 for o in [first, *several]]
     # In their order, and none that is not ours; slow eyes may miss some.
     places = [known.index(s) for s in client.seen]
@@ -120,6 +124,7 @@ def test_refused_by_its_check(site):
                      "pre_check": ["/bin/sh", "-c", "echo no good; exit 3"]}))
     with lab_tls.Client(server, depot) as client:
         told = depot.one(broken, status=1)
+        lab.wait_for(lambda: client.count > 2, "the client has looked")
     assert told["state"] == "failed" and told["preCheck"] == "no good\n"
     assert "pre-check: exit status 3: no good" in told["error"]["text"]
     assert client.trouble == [] and client.seen == [first.sha256]
