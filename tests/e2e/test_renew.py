@@ -3,7 +3,6 @@
 """placardd renews certificates by itself, while years pass."""
 
 import datetime
-import math
 
 import lab
 from lab_order import order_world, public  # noqa: F401
@@ -75,9 +74,9 @@ def days_apart(one, other):
 
 
 def same(foreseen, done, end, late):
-    """The same kinds, none more than a day from where it was foreseen: and
-    what comes late by so many seconds, all behind it is late by."""
-    most = [1 + math.ceil((i + 1) * late / DAY)
+    """The same kinds, none more than a day from where it was foreseen.  Who
+    is hours late may miss a midnight, and with it a day, each time."""
+    most = [1 + (i + 1) * (late > 3600)
             for i in range(max(len(foreseen), len(done)))]
     foreseen, done = [[a for a in some if days_apart(a[0], end) > most[-1]]
                       for some in (foreseen, done)]
