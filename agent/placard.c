@@ -37,8 +37,7 @@ static const struct pl_command commands[] = {
 	{ "delegate", "NAME...",
 	    "The lines that lead challenges to this host's responder.",
 	    PL_TAKES_LOOK | PL_TAKES_CREATE, 1, -1, pl_cmd_delegate, NULL },
-	{ "job", "submit FILE | list | show ID | wait ID | watch [ID] | "
-	    "release ID | cancel ID",
+	{ "job", "submit FILE | list | show|wait|release|cancel ID | watch [ID]",
 	    "Hands jobs to placardd and asks for them.", PL_TAKES_TIMEOUT, 1,
 	    2, pl_cmd_job,
 	    "FILE is a job as JSON, or several, one a line; - is standard input."
