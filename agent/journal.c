@@ -42,7 +42,6 @@ struct pl_journal {
 	struct pl_db *db;
 	int lock;
 	int64_t instance;
-	unsigned depth;
 };
 
 static const char schema[] =
@@ -237,41 +236,22 @@ pl_journal_close(struct pl_journal *j)
 	free(j);
 }
 
-/* Nested calls make one commit, so that a step may stand alone or in a
- * group. */
 enum pl_code
 pl_journal_begin(struct pl_journal *j, struct pl_err *err)
 {
-	enum pl_code code = PL_OK;
-
-	if (j->depth == 0)
-		code = pl_db_begin(j->db, err);
-	if (code == PL_OK)
-		j->depth++;
-	return code;
+	return pl_db_begin(j->db, err);
 }
 
 enum pl_code
 pl_journal_commit(struct pl_journal *j, struct pl_err *err)
 {
-	enum pl_code code;
-
-	if (j->depth == 0)
-		return PL_OK;
-	if (--j->depth > 0)
-		return PL_OK;
-	code = pl_db_commit(j->db, err);
-	if (code != PL_OK)
-		pl_db_rollback(j->db);
-	return code;
+	return pl_db_commit(j->db, err);
 }
 
 void
 pl_journal_rollback(struct pl_journal *j)
 {
-	if (j->depth > 0)
-		pl_db_rollback(j->db);
-	j->depth = 0;
+	pl_db_rollback(j->db);
 }
 
 /* ---- one row -------------------------------------------------------------- */

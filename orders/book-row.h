@@ -10,7 +10,6 @@
 struct pl_book {
 	struct pl_db *db;
 	int lock;
-	unsigned depth;
 };
 
 /* Steps of the book's schema that stand with their tables. */

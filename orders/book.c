@@ -159,34 +159,19 @@ pl_book_close(struct pl_book *b)
 enum pl_code
 pl_book_begin(struct pl_book *b, struct pl_err *err)
 {
-	enum pl_code code = PL_OK;
-
-	if (b->depth == 0)
-		code = pl_db_begin(b->db, err);
-	if (code == PL_OK)
-		b->depth++;
-	return code;
+	return pl_db_begin(b->db, err);
 }
 
 enum pl_code
 pl_book_commit(struct pl_book *b, struct pl_err *err)
 {
-	enum pl_code code;
-
-	if (b->depth == 0 || --b->depth > 0)
-		return PL_OK;
-	code = pl_db_commit(b->db, err);
-	if (code != PL_OK)
-		pl_db_rollback(b->db);
-	return code;
+	return pl_db_commit(b->db, err);
 }
 
 void
 pl_book_rollback(struct pl_book *b)
 {
-	if (b->depth > 0)
-		pl_db_rollback(b->db);
-	b->depth = 0;
+	pl_db_rollback(b->db);
 }
 
 static bool

@@ -27,6 +27,7 @@ struct pl_stmt {
 
 struct pl_db {
 	sqlite3 *db;
+	unsigned depth;			/* of pl_db_begin() */
 	char *path;
 	struct pl_stmt *stmts;
 };
@@ -496,20 +497,36 @@ pl_db_exec(struct pl_db *db, const char *sql, struct pl_err *err)
 enum pl_code
 pl_db_begin(struct pl_db *db, struct pl_err *err)
 {
-	return pl_db_exec(db, "BEGIN IMMEDIATE", err);
+	enum pl_code code = PL_OK;
+
+	if (db->depth == 0)
+		code = pl_db_exec(db, "BEGIN IMMEDIATE", err);
+	if (code == PL_OK)
+		db->depth++;
+	return code;
 }
 
 enum pl_code
 pl_db_commit(struct pl_db *db, struct pl_err *err)
 {
-	return pl_db_exec(db, "COMMIT", err);
+	enum pl_code code;
+
+	if (db->depth == 0 || --db->depth > 0)
+		return PL_OK;
+	code = pl_db_exec(db, "COMMIT", err);
+	if (code != PL_OK)
+		pl_db_rollback(db);
+	return code;
 }
 
 void
 pl_db_rollback(struct pl_db *db)
 {
-	if (db != NULL && !sqlite3_get_autocommit(db->db))
+	if (db == NULL)
+		return;
+	if (!sqlite3_get_autocommit(db->db))
 		sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
+	db->depth = 0;
 }
 
 int64_t

@@ -198,6 +198,10 @@ void pl_db_close(struct pl_db *db);
 enum pl_code pl_db_exec(struct pl_db *db, const char *sql,
     struct pl_err *err);
 /* BEGIN IMMEDIATE, COMMIT; rollback is silent and safe outside. */
+/*
+ * Nested calls make one commit, the outermost, so that a step may stand alone
+ * or in a group.  A commit that fails, as a rollback, undoes all of it.
+ */
 enum pl_code pl_db_begin(struct pl_db *db, struct pl_err *err);
 enum pl_code pl_db_commit(struct pl_db *db, struct pl_err *err);
 void pl_db_rollback(struct pl_db *db);
