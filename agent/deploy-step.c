@@ -74,38 +74,50 @@ is_key(const char *name)
 	return pl_str_in(name, forms);
 }
 
-/* The key: who asks has named it, or it was made here with the request, or
- * the section tells. */
 static void
-add_target(struct pl_deploy_run *r, const char *made)
+add_target(struct pl_deploy_run *r)
 {
 	const struct pl_settings *from = &r->target->settings;
-	const char *key = r->key != NULL ? r->key : made;
 
 	for (size_t i = 0; i < from->n; i++) {
 		const struct pl_setting *s = &from->list[i];
 
-		if (key != NULL && is_key(s->name))
+		if (r->key != NULL && is_key(s->name))
 			continue;
 		if (s->secret != NULL)
 			pl_settings_copy(&r->set, s);
 		else
 			add_expanded(&r->set, s, r->row.name);
 	}
-	add_text(&r->set, "key-file", key);
+	add_text(&r->set, "key-file", r->key);
 }
 
-/* What is told of the certificate's key; *made: where it lies, if it was made
- * here. */
+/* The key that was made here with the certificate's request; who asks may name
+ * another. */
 static enum pl_code
-add_spki(struct pl_deploy_run *r, char **made, struct pl_err *err)
+add_kept(struct pl_deploy_run *r, const unsigned char spki[32],
+    struct pl_err *err)
+{
+	enum pl_code code;
+	char *path;
+
+	if (r->key != NULL)
+		return PL_OK;
+	code = pl_book_key(r->all->opt.book, r->id, spki, &path, err);
+	if (code == PL_OK)
+		add_text(&r->set, "kept-key", path);
+	free(path);
+	return code;
+}
+
+static enum pl_code
+add_spki(struct pl_deploy_run *r, struct pl_err *err)
 {
 	struct pl_cert **certs;
 	struct pl_buf hex;
 	enum pl_code code;
 	size_t n;
 
-	*made = NULL;
 	/* What cannot be read is refused by the checks, with better words. */
 	if (pl_certs_parse(&certs, &n, r->cert.leaf, strlen(r->cert.leaf),
 	    NULL) != PL_OK)
@@ -113,9 +125,8 @@ add_spki(struct pl_deploy_run *r, char **made, struct pl_err *err)
 	pl_buf_init(&hex, 128);
 	pl_hex(&hex, certs[0]->spki, 32);
 	add_text(&r->set, "spki", hex.data);
+	code = add_kept(r, certs[0]->spki, err);
 	pl_buf_clear(&hex);
-	code = pl_book_key(r->all->opt.book, r->row.order, certs[0]->spki,
-	    made, err);
 	pl_certs_free(certs, n);
 	return code;
 }
@@ -126,17 +137,15 @@ pl_drun_settings(struct pl_deploy_run *r, struct pl_err *err)
 	const char *name = pl_setting(&r->target->settings, "account");
 	const struct pl_account *a;
 	enum pl_code code;
-	char *made;
 
 	pl_settings_clear(&r->set);
 	r->set.account = pl_strdup(r->target->label);
 	r->set.provider = pl_strdup("deploy");
-	code = add_spki(r, &made, err);
+	add_target(r);
+	add_text(&r->set, "base", r->row.name);
+	code = add_spki(r, err);
 	if (code != PL_OK)
 		return code;
-	add_target(r, made);
-	free(made);
-	add_text(&r->set, "base", r->row.name);
 	if (!r->target->remote)
 		return PL_OK;
 	a = pl_config_account(r->all->opt.config, name);

@@ -449,6 +449,34 @@ test_path_without_folder(void **state)
 	assert_int_equal(chdir(here), 0);
 }
 
+/* The outermost commit is the one; a rollback undoes all, however deep. */
+static void
+test_nested_transactions(void **state)
+{
+	struct bed *b = *state;
+	struct pl_db *db = opened(b), *other = opened(b);
+
+	assert_int_equal(pl_db_commit(db, &b->err), PL_OK);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pl_db_begin(db, &b->err), PL_OK);
+		assert_int_equal(pl_db_exec(db, "INSERT INTO t(name)"
+		    " VALUES('x')", &b->err), PL_OK);
+	}
+	assert_int_equal(pl_db_commit(db, &b->err), PL_OK);
+	assert_int_equal(one(b, other, "SELECT count(*) FROM t"), 0);
+	assert_int_equal(pl_db_commit(db, &b->err), PL_OK);
+	assert_int_equal(one(b, other, "SELECT count(*) FROM t"), 2);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pl_db_begin(db, &b->err), PL_OK);
+	assert_int_equal(pl_db_exec(db, "DELETE FROM t", &b->err), PL_OK);
+	pl_db_rollback(db);
+	assert_int_equal(one(b, other, "SELECT count(*) FROM t"), 2);
+	assert_int_equal(pl_db_begin(other, &b->err), PL_OK);
+	assert_int_equal(pl_db_commit(other, &b->err), PL_OK);
+	pl_db_close(other);
+	pl_db_close(db);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -463,6 +491,7 @@ main(void)
 		T(test_values),
 		T(test_statement_is_kept),
 		T(test_transactions),
+		T(test_nested_transactions),
 		T(test_many_make_it_at_once),
 		T(test_many_fill_it_at_once),
 		T(test_killed),

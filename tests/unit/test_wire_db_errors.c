@@ -226,11 +226,6 @@ test_statements(void **state)
 	    "INSERT INTO t(id, parent) VALUES(1, 99)", &b->err), PL_OK);
 	assert_int_equal(pl_stmt_run(s, &b->err), PL_EIO);
 	says(b, "FOREIGN KEY");
-	assert_int_equal(pl_db_commit(db, &b->err), PL_EIO);
-	says(b, "no transaction is active");
-	assert_int_equal(pl_db_begin(db, &b->err), PL_OK);
-	assert_int_equal(pl_db_begin(db, &b->err), PL_EIO);
-	pl_db_rollback(db);
 	/* A name in double quotes is a name, not a text. */
 	assert_int_equal(pl_db_prepare(&s, db, "SELECT \"none\"", &b->err),
 	    PL_EIO);
