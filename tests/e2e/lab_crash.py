@@ -90,8 +90,13 @@ class Strace:
         self.placard.finish(proc)
         return stopped
 
-    def _tracees(self, proc):
-        return [pid for pid in lab.descendants(proc.pid) if pid != proc.pid]
+    @staticmethod
+    def _tracees(proc):
+        """All that strace follows; when the engine is gone, its workers are
+        nobody's descendants any more."""
+        below = [pid for pid in lab.descendants(proc.pid) if pid != proc.pid]
+        return below or [pid for pid in map(int, filter(
+            str.isdigit, os.listdir("/proc"))) if tracer(pid) == proc.pid]
 
     def _wait_stopped(self, proc):
         end = time.monotonic() + TIMEOUT
@@ -110,6 +115,15 @@ class Strace:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
+
+
+def tracer(pid):
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii",
+                  errors="replace") as status:
+            return int(status.read().split("TracerPid:")[1].split()[0])
+    except (OSError, IndexError):
+        return 0
 
 
 def held(pid):

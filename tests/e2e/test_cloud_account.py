@@ -89,7 +89,7 @@ WIDE = {
 }
 
 
-def tested(bed, status=0):
+def said_by_test(bed, status=0):
     """What a test says, as text and as JSON; nothing has been changed."""
     done = bed.placard.run("account", "test", "cloud")
     assert done.status == status, done
@@ -101,7 +101,7 @@ def tested(bed, status=0):
 
 
 def test_what_is_not_needed_is_said(bed):
-    done, again = tested(bed)
+    done, again = said_by_test(bed)
     assert again["works"] is True and again["zones"] > 2, again
     assert "example.com" in again["first"]
     assert done.out.startswith("account cloud: works, reaches "), done
@@ -121,7 +121,7 @@ def test_nothing_is_said_of_narrow_rights(tmp_path, vendor, who):
     with VENDORS[vendor].Fake() as fake:
         bed = CloudBed(tmp_path, fake)
         bed.login(fake.credentials_of(who))
-        done, again = tested(bed)
+        done, again = said_by_test(bed)
         assert "warnings" not in again and done.err == "", done
 
 
@@ -131,7 +131,7 @@ def test_nothing_is_said_of_the_policy_that_is_printed(tmp_path):
             "ListHostedZonesByName", "ListResourceRecordSets", "GetChange",
             "ChangeResourceRecordSets"}
         bed = CloudBed(tmp_path, fake)
-        done, again = tested(bed)
+        done, again = said_by_test(bed)
         assert "warnings" not in again and done.err == "", done
 
 
@@ -139,13 +139,13 @@ def test_cloudflare_tells_what_its_credentials_may(tmp_path):
     with cloudflare.Fake() as fake:
         bed = CloudBed(tmp_path, fake)
         bed.login({"email": fake.email, "api-key": fake.key})
-        done, again = tested(bed)
+        done, again = said_by_test(bed)
         assert "global API key" in done.err, done
         plain = fake.zone_json
         fake.zone_json = lambda zone: plain(zone) | {"permissions": [
             "#zone:read", "#zone:edit", "#dns_records:edit", "#ssl:edit"]}
         bed.login(credentials(fake))
-        done, again = tested(bed)
+        done, again = said_by_test(bed)
         assert "#zone:edit, #ssl:edit" in again["warnings"][0], again
         assert "dns_records" not in again["warnings"][0]
 

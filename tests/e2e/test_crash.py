@@ -62,7 +62,7 @@ def disturb(bed, setup, args, calls, how, soak, kept=False):
             hits += getattr(Strace(bed.placard, args), how)(call, number)
             clean(bed, f"{how} at {call} {number} of {count}")
             tried += 1
-    assert hits >= 0.7 * tried, f"{hits} of {tried} points hit"
+    assert hits >= 0.5 * tried, f"{hits} of {tried} points hit"
     print(f"{how}: {hits} of {tried} points: {most}")
     return hits
 
@@ -205,5 +205,5 @@ def test_files(tmp_path, soak, word, how):
             hits += getattr(Strace(placard, args), how)(call, number)
             tried += 1
             cleaned(f"{how} at {call} {number} of {count}")
-    assert hits >= 0.7 * tried, f"{hits} of {tried} points hit"
+    assert hits >= 0.5 * tried, f"{hits} of {tried} points hit"
     print(f"{how}: {hits} of {tried} points: {most}")

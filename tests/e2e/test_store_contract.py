@@ -13,6 +13,8 @@ import re
 
 import pytest
 
+import lab
+from lab_daemon import Daemon
 from lab_order import WHOLE, counter, order_world  # noqa: F401
 
 import sslstore_contract as contract    # noqa: E402
@@ -171,6 +173,11 @@ def test_every_call_keeps_the_contract(counter):
                    {"action": "error", "path": "/order/status", "times": 1,
                     "text": "Order not found"})
     assert counter.json(*lost).status == 0
+    # What only placardd asks: whether there is credit for what is to come.
+    with Daemon(counter) as daemon:
+        lab.wait_for(lambda: "user/accountdetail" in counter.paths(),
+                     "the service to look ahead")
+        daemon.stop()
     asked = set(counter.paths())
     assert len(ours()) >= 15
     assert ours() <= asked, ours() - asked
