@@ -4,7 +4,6 @@
 job file, aliases in the pre-flight."""
 
 import json
-import os
 import re
 import signal
 import subprocess
