@@ -24,16 +24,6 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* LeakSanitizer stops a process as a debugger does, before its end. */
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define STOPPED_AT_END 1
-#else
-#define STOPPED_AT_END 0
-#endif
-
 /* ---- Landlock: numbers of its user interface, whatever the headers know ----- */
 
 #ifndef SYS_landlock_create_ruleset
@@ -131,7 +121,7 @@ allow_paths(int ruleset, const struct pl_sandbox *s, uint64_t known)
 	    LL_FS_MAKE_DIR | (s->links ? LL_FS_MAKE_SYM : 0)) & known;
 
 	allow_all(ruleset, common_paths, read);
-	if (STOPPED_AT_END)
+	if (PL_LEAK_CHECK)
 		allow_path(ruleset, "/proc", read);
 	allow_all(ruleset, s->read, read);
 	allow_path(ruleset, "/dev/null", read | LL_FS_WRITE_FILE);
@@ -196,7 +186,7 @@ landlock(const struct pl_sandbox *s)
 
 /* Nobody needs these. */
 static const int never[] = {
-#if !STOPPED_AT_END
+#if !PL_LEAK_CHECK
 	SYS_ptrace,
 #endif
 	SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp,

@@ -216,6 +216,17 @@ const char *pl_secret_expose(const struct pl_secret *s);
 
 /* ---- process -------------------------------------------------------- */
 
+/* 1 in builds with LeakSanitizer, which stops its own process as a debugger
+ * does, before its end: nothing may keep it from that. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define PL_LEAK_CHECK 1
+#else
+#define PL_LEAK_CHECK 0
+#endif
+
 /* At the start of every program: no core, not dumpable, no inherited
  * descriptors above `keep`, SIGPIPE ignored, umask 077. */
 void pl_process_harden(int keep);
